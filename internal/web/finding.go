@@ -45,8 +45,8 @@ type findingView struct {
 	Triage       core.Triage
 	Why          core.Dismissal       // why it is dismissed; zero where it is not
 	Undoable     *core.TriageDecision // a person's decision that holds and can be withdrawn; nil where there is none
-	Code         []codeLine
-	Patch        []codeLine
+	Code         []detail.Line
+	Patch        []detail.Line
 	History      []core.TriageEvent
 	Evidence     string // why it counts as a known one, or empty
 	Absent       bool
@@ -98,17 +98,15 @@ func (w *Web) addDetails(ctx context.Context, scan core.Scan, baseline string, f
 	if err != nil {
 		return err
 	}
-	first := make(map[core.RuleName]int64)
+	shown := make(map[core.RuleName]int64) // the findings that stand with what their rules are about
 	for i, f := range findings {
-		sha := w.shaOf(scan, baseline, f)
-		more := detail.New(f, said[f.ID], help.Of(f), func(file string, line, end int) string {
+		sha := shaOf(scan, baseline, f)
+		rule := core.RuleName{Tool: f.Tool, Rule: f.RuleID}
+		more := detail.New(f, said[f.ID], help.Of(f), shown[rule], func(file string, line, end int) string {
 			return w.Platforms.lineLink(scan, sha, core.Finding{File: file, Line: line, EndLine: end})
 		})
-		rule := core.RuleName{Tool: f.Tool, Rule: f.RuleID}
 		if more != nil && more.Help != "" {
-			if more.HelpAt = first[rule]; more.HelpAt == 0 {
-				first[rule] = f.ID
-			}
+			shown[rule] = f.ID
 		}
 		views[i].More = more
 	}
@@ -116,9 +114,9 @@ func (w *Web) addDetails(ctx context.Context, scan core.Scan, baseline string, f
 }
 
 // shaOf is the commit in which the places of a finding are.
-func (w *Web) shaOf(scan core.Scan, baseline string, f core.Finding) string {
+func shaOf(scan core.Scan, baseline string, f core.Finding) string {
 	switch {
-	case w.Platforms.pastOf(scan, f.Commit) != nil:
+	case f.Commit != "": // a finding in history
 		return f.Commit
 	case f.BaselineState == core.Absent: // its line is in the baseline
 		return baseline
@@ -147,7 +145,7 @@ func (w *Web) viewFinding(scan core.Scan, baseline string, f core.Finding) findi
 		view.Body = f.Message
 	}
 	view.Past = w.Platforms.pastOf(scan, f.Commit)
-	view.Link = w.Platforms.lineLink(scan, w.shaOf(scan, baseline, f), f)
+	view.Link = w.Platforms.lineLink(scan, shaOf(scan, baseline, f), f)
 	if f.TriageDecision != nil {
 		view.Triage, view.Why.Reason = *f.TriageDecision, f.DismissedFor()
 	}
@@ -176,15 +174,8 @@ func cweLink(id string) string {
 	return "https://cwe.mitre.org/data/definitions/" + number + ".html"
 }
 
-// codeLine is a line of code as it is shown.
-type codeLine struct {
-	Number int    // 0 where unknown
-	Text   string // visible and cut
-	Kind   string // mark, add, del, hunk or empty: the style
-}
-
 // codeOf is the code of a finding: the lines around it if there was a checkout, else the snippet of the report.
-func codeOf(f core.Finding) []codeLine {
+func codeOf(f core.Finding) []detail.Line {
 	if f.Code != "" && f.CodeLine > 0 {
 		return numbered(f, strings.Split(f.Code, "\n"), f.CodeLine)
 	}
@@ -202,13 +193,13 @@ func codeOf(f core.Finding) []codeLine {
 }
 
 // numbered numbers lines from first on, and marks those of the finding; first is 0 where it is unknown.
-func numbered(f core.Finding, texts []string, first int) []codeLine {
-	lines := make([]codeLine, 0, min(len(texts), maxSnippetLines))
+func numbered(f core.Finding, texts []string, first int) []detail.Line {
+	lines := make([]detail.Line, 0, min(len(texts), maxSnippetLines))
 	for i, source := range texts[:min(len(texts), maxSnippetLines)] {
 		if i > 0 && source == texts[i-1] && strings.HasPrefix(source, "REDACTED") {
 			continue // a redacted secret of several lines is shown as one line
 		}
-		line := codeLine{Text: text.Short(source, maxLine)}
+		line := detail.Line{Text: text.Short(source, maxLine)}
 		if first > 0 {
 			line.Number = first + i
 		}
@@ -221,11 +212,11 @@ func numbered(f core.Finding, texts []string, first int) []codeLine {
 }
 
 // diff sorts the lines of a patch.
-func diff(unified string) []codeLine {
+func diff(unified string) []detail.Line {
 	texts := strings.Split(strings.TrimRight(unified, "\n"), "\n")
-	lines := make([]codeLine, 0, min(len(texts), maxPatchLines))
+	lines := make([]detail.Line, 0, min(len(texts), maxPatchLines))
 	for _, source := range texts[:min(len(texts), maxPatchLines)] {
-		lines = append(lines, codeLine{Text: text.Short(source, maxLine), Kind: patch.LineKind(source)})
+		lines = append(lines, detail.Line{Text: text.Short(source, maxLine), Kind: patch.LineKind(source)})
 	}
 	return lines
 }

@@ -51,13 +51,13 @@ type scanPage struct {
 	Live     bool // something is about to change
 	Version  string
 
-	replace core.ReplaceMode // of the project
+	policy core.Policy // of the project
 }
 
 // Again tells whether a visitor may have the commit scanned again, once its scan has ended.
 func (p scanPage) Again(who signin.Visitor) bool {
 	of := access.Project{Platform: p.Scan.SourcePlatform, Name: p.Scan.ProjectName}
-	return p.Scan.Status.Ended() && who.MayRescan(of, p.replace)
+	return p.Scan.Status.Ended() && who.MayRescan(of, p.policy.Replace)
 }
 
 // Unjudged tells whether the scan has no verdict. Then readers look at the scanners first, else at the findings.
@@ -112,8 +112,7 @@ func (w *Web) ShowScan(c *gin.Context) error {
 	}
 	page := scanPage{Scan: scan, Project: w.Platforms.repository(scan), Commit: w.Platforms.commitLink(scan, scan.CommitSHA)}
 	page.Done = newDone(c)
-	policy, _ := w.Policies.For(scan.SourcePlatform, scan.ProjectName)
-	page.replace = policy.Replace
+	page.policy, _ = w.Policies.For(scan.SourcePlatform, scan.ProjectName)
 	if err := w.describe(ctx, &page); err != nil {
 		return err
 	}
@@ -402,7 +401,6 @@ func (w *Web) fillLists(ctx context.Context, page *scanPage, name, number string
 
 // fold adds the other lists. Known findings are unfolded if the gate counts them too.
 func (w *Web) fold(ctx context.Context, page *scanPage) error {
-	policy, _ := w.Policies.For(page.Scan.SourcePlatform, page.Scan.ProjectName)
 	for _, other := range tabs[1:] {
 		rest := folded{tab: other, Total: page.Counts.Of(other.Name)}
 		if rest.Total == 0 {
@@ -414,7 +412,7 @@ func (w *Web) fold(ctx context.Context, page *scanPage) error {
 		if err != nil {
 			return err
 		}
-		rest.Open = other.Name == string(core.Unchanged) && !policy.Gate.NewOnly && page.Scan.NumDeciding > 0
+		rest.Open = other.Name == string(core.Unchanged) && !page.policy.Gate.NewOnly && page.Scan.NumDeciding > 0
 		for _, f := range findings {
 			rest.Findings = append(rest.Findings, w.viewFinding(page.Scan, page.Baseline, f))
 		}

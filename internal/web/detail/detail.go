@@ -36,8 +36,8 @@ type View struct {
 	Fixes   []Fix
 	Links   []details.Link
 	Omitted int
-	Help    template.HTML // what the rule is about; empty without
-	HelpAt  int64         // the finding of the page whose card shows that; 0 where this one does
+	Help    template.HTML // what the rule is about; empty without, and where another card shows it
+	HelpAt  int64         // the finding of the page whose card does; 0 where none does, or this one
 }
 
 // Place is a place, and where it is on the platform.
@@ -82,18 +82,20 @@ type Part struct {
 type Line struct {
 	Number int    // 0 where unknown
 	Text   string // visible and cut
-	Kind   string // add, del, hunk or empty: the style
+	Kind   string // mark, add, del, hunk or empty: the style
 }
 
 // Linker leads to lines of a file in the commit of a finding; empty where there is no address.
 type Linker func(file string, line, end int) string
 
-// New is the view of a finding's details; nil where a report says nothing besides.
-func New(f core.Finding, d details.Details, help details.Help, link Linker) *View {
+// New is the view of a finding's details; nil where a report says nothing besides. What the rule is about stands with the finding helpAt,
+// and is rendered there only; 0 is this one.
+func New(f core.Finding, d details.Details, help details.Help, helpAt int64, link Linker) *View {
 	if d.IsZero() && help.IsZero() {
 		return nil
 	}
-	v, places := &View{ID: f.ID, Omitted: d.Omitted, Help: helpOf(help)}, placer{link, maxAllLines}
+	v, places := &View{ID: f.ID, Omitted: d.Omitted}, placer{link, maxAllLines}
+	v.addHelp(help, helpAt)
 	v.Places, v.Related = places.list(d.Places), places.list(d.Related)
 	related := relatedTo(v.Related)
 	switch {
@@ -116,11 +118,16 @@ func New(f core.Finding, d details.Details, help details.Help, link Linker) *Vie
 	return v
 }
 
-func helpOf(help details.Help) template.HTML {
-	if help.Markdown != "" {
-		return Markdown(help.Markdown, nil)
+func (v *View) addHelp(help details.Help, at int64) {
+	switch {
+	case help.IsZero():
+	case at != 0:
+		v.HelpAt = at
+	case help.Markdown != "":
+		v.Help = Markdown(help.Markdown, nil)
+	default:
+		v.Help = paragraphs(help.Text)
 	}
-	return paragraphs(help.Text)
 }
 
 // placer gets the places of a finding ready for its card.

@@ -35,7 +35,7 @@ func TestFixesAreDiffs(t *testing.T) {
 		"beyond the end": {details.Fix{Changes: []details.Change{{File: "a.js", Line: 1, Column: 9, EndColumn: 12, Text: "x"}}}, "add +x"},
 		"diff":           {details.Fix{Diff: "@@ -1 +1 @@\n-a\n+b\n"}, "hunk @@ -1 +1 @@|del -a|add +b"},
 	} {
-		v := detail.New(f, details.Details{Fixes: []details.Fix{test.fix}}, details.Help{}, link)
+		v := detail.New(f, details.Details{Fixes: []details.Fix{test.fix}}, details.Help{}, 0, link)
 		var got []string
 		for _, line := range v.Fixes[0].Parts[0].Lines {
 			got = append(got, line.Kind+" "+line.Text)
@@ -55,7 +55,7 @@ func TestLinesAreBounded(t *testing.T) {
 	v := detail.New(core.Finding{}, details.Details{
 		Places: slices.Repeat([]details.Place{place}, 45), Flows: []details.Flow{{}, {Steps: []details.Place{place}}},
 		Fixes: []details.Fix{{Diff: many}, {Changes: []details.Change{change, change}}},
-	}, details.Help{}, link)
+	}, details.Help{}, 0, link)
 	if ends := v.Flows[0].Ends(); ends != "0 steps" {
 		t.Errorf("a way without steps has %s", ends)
 	}
@@ -75,7 +75,7 @@ func TestLinesAreBounded(t *testing.T) {
 func TestMessagesLinkToRelatedPlaces(t *testing.T) {
 	t.Parallel()
 	d := details.Details{Text: "From [<input>](1), not [x](2).", Related: []details.Place{{ID: new(1), File: "a.js", Line: 4}}}
-	v := detail.New(core.Finding{}, d, details.Help{Text: "Because <b>."}, link)
+	v := detail.New(core.Finding{}, d, details.Help{Text: "Because <b>."}, 0, link)
 	want := `<p class="text message" dir="auto">From <a href="https://git.example/a.js#L4-0" rel="noopener noreferrer nofollow">&lt;input&gt;</a>, not x.</p>`
 	if diff := cmp.Diff(want, string(v.Message)); diff != "" {
 		t.Error(diff)
@@ -83,7 +83,10 @@ func TestMessagesLinkToRelatedPlaces(t *testing.T) {
 	if string(v.Help) != `<p class="text message" dir="auto">Because &lt;b&gt;.</p>` {
 		t.Error(v.Help)
 	}
-	if v := detail.New(core.Finding{}, details.Details{}, details.Help{}, link); v != nil {
+	if v := detail.New(core.Finding{}, details.Details{}, details.Help{Text: "Because."}, 7, link); v.Help != "" || v.HelpAt != 7 {
+		t.Errorf("what another card says is %q, at %d", v.Help, v.HelpAt)
+	}
+	if v := detail.New(core.Finding{}, details.Details{}, details.Help{}, 7, link); v != nil {
 		t.Errorf("nothing becomes %+v", v)
 	}
 }
