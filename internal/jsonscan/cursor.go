@@ -109,6 +109,18 @@ func (c *Cursor) OneOrMany(visit func() error) error {
 	return visit()
 }
 
+// ArrayIfAny visits each element of the next value where it is an array, and passes it where it is not.
+func (c *Cursor) ArrayIfAny(visit func() error) error {
+	list, err := c.IsArray()
+	switch {
+	case err != nil:
+		return err
+	case list:
+		return c.Array(visit)
+	}
+	return c.Skip()
+}
+
 // IsArray tells whether the next value is an array.
 func (c *Cursor) IsArray() (bool, error) {
 	first, err := c.begins()

@@ -186,7 +186,10 @@ func (c *Collector) CountDetails(bytes int) { c.detailed += bytes }
 
 // KeepHelp keeps what a rule of a finding is about, as far as there is room.
 func (c *Collector) KeepHelp(name core.RuleName, about details.Help) {
-	if _, known := c.Report.Help[name]; known || about.IsZero() || c.helped > maxHelp {
+	if about.IsZero() || c.helped > maxHelp { // before the name is looked up, for each finding
+		return
+	}
+	if _, known := c.Report.Help[name]; known {
 		return
 	}
 	if c.Report.Help == nil {
@@ -210,15 +213,16 @@ func (c *Collector) details(packed string) string {
 	return packed
 }
 
-// Links are pages about a finding, as details; the one that the finding names itself is not among them.
-func (c *Collector) Links(own string, addresses ...string) string {
+// Pages are the first page about a finding, primary where there is one, and the others as details.
+func (c *Collector) Pages(primary string, addresses ...string) (first, others string) {
+	first = cmp.Or(primary, cmp.Or(addresses...))
 	var d details.Details
 	for _, address := range addresses[:min(len(addresses), details.MaxPlaces)] {
-		if url := WebAddress(address, c.Limits.Name()); url != "" && address != own {
+		if url := WebAddress(address, c.Limits.Name()); url != "" && address != first {
 			d.Links = append(d.Links, details.Link{URL: url})
 		}
 	}
-	return details.Pack(d)
+	return first, details.Pack(d)
 }
 
 // about makes storable what a finding is about, in a file as the report names it.
@@ -307,14 +311,7 @@ func (c *Collector) Complain(reason string) { c.complaint = cmp.Or(c.complaint, 
 
 // FailFiles records the files of a list, whose elements name reads. What is no list names none.
 func (c *Collector) FailFiles(name func() (string, error)) error {
-	list, err := c.IsArray()
-	if err != nil {
-		return err
-	}
-	if !list {
-		return c.Skip()
-	}
-	return c.Array(func() error {
+	return c.ArrayIfAny(func() error {
 		file, err := name()
 		c.FailFile(file)
 		return err

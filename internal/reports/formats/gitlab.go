@@ -77,14 +77,7 @@ func (g *gitlab) readVulnerabilities() (err error) {
 
 // readRemediations keeps one for each vulnerability. What is no remediation is passed.
 func (g *gitlab) readRemediations() error {
-	list, err := g.IsArray()
-	if err != nil {
-		return err
-	}
-	if !list {
-		return g.Skip()
-	}
-	return g.Array(func() error {
+	return g.ArrayIfAny(func() error {
 		var wire collect.Lenient[gitlabRemediation]
 		err := g.Decode(&wire)
 		fix := details.Fix{Message: core.Printable(details.Clip(wire.Value.Summary, details.MaxNote)), Diff: core.Printable(string(wire.Value.Diff))}
@@ -189,6 +182,7 @@ func (g *gitlab) vulnerability(wire *gitlabVulnerability) core.Finding {
 	pkg := collect.Dependency{Name: place.Dependency.Package.Name, Version: place.Dependency.Version}
 	cve, cwe, rule := identify(wire.Identifiers)
 	name := cmp.Or(wire.Name, wire.Message, cve, rule)
+	help, links := g.Pages("", wire.pages()...)
 	f := core.Finding{
 		Tool:               wire.Scanner.Name,
 		RuleID:             cmp.Or(cve, rule, name),
@@ -200,8 +194,8 @@ func (g *gitlab) vulnerability(wire *gitlabVulnerability) core.Finding {
 		Message:            g.WithAdvice(cmp.Or(wire.Description, wire.Message, wire.Name), wire.Solution),
 		CVEID:              cve,
 		CWE:                cwe,
-		HelpURI:            cmp.Or(wire.pages()...),
-		Details:            g.Links(cmp.Or(wire.pages()...), wire.pages()...),
+		HelpURI:            help,
+		Details:            links,
 		PartialFingerprint: cmp.Or(wire.Tracking.Value.join(), pkg.Name),
 		About:              pkg.About(aliases(wire.Identifiers)...),
 		Secret:             collect.Unmasked(wire.Extract.Value),

@@ -420,6 +420,7 @@ func (wire *semgrepVulnerability) finding(c *collect.Collector) core.Finding {
 	version := cmp.Or(collect.Texts(wire.Dependency.Version)...)
 	pkg := collect.Dependency{Name: wire.Dependency.Name, Version: strings.TrimLeft(version, "= ")}
 	cve := collect.CVE(collect.Texts(references.CVEs)...)
+	help, links := c.Pages("", collect.Texts(references.URLs)...)
 	return core.Finding{
 		RuleID:             cmp.Or(cve, advisory.RuleID, wire.Title),
 		File:               wire.Place.Path,
@@ -429,8 +430,8 @@ func (wire *semgrepVulnerability) finding(c *collect.Collector) core.Finding {
 		Message:            c.WithAdvice(advisory.Description, collect.FixedIn(collect.Texts(wire.Safe.Version)...)),
 		CVEID:              cve,
 		CWE:                collect.CWENamed(collect.Texts(references.CWEs)...),
-		HelpURI:            cmp.Or(collect.Texts(references.URLs)...),
-		Details:            c.Links(cmp.Or(collect.Texts(references.URLs)...), collect.Texts(references.URLs)...),
+		HelpURI:            help,
+		Details:            links,
 		PartialFingerprint: pkg.Name,
 		About:              pkg.About(append(collect.Texts(references.CVEs), advisory.RuleID)...),
 	}

@@ -201,9 +201,9 @@ func (t *trivy) vulnerability(wire *trivyFinding) core.Finding {
 	for _, by := range wire.CVSS.Value {
 		scores = append(scores, cmp.Or(by.V40Score, by.V3Score, by.V2Score))
 	}
-	help := cmp.Or(wire.PrimaryURL, cmp.Or(collect.Texts(wire.References)...))
+	help, links := t.Pages(wire.PrimaryURL, collect.Texts(wire.References)...)
 	return core.Finding{
-		Details:            t.Links(help, collect.Texts(wire.References)...),
+		Details:            links,
 		RuleID:             wire.VulnerabilityID,
 		File:               wire.PkgPath,
 		Severity:           collect.SeverityOrScore(wire.Severity, scores...),
@@ -225,9 +225,9 @@ func (t *trivy) misconfiguration(wire *trivyFinding) core.Finding {
 			code = append(code, line.Content)
 		}
 	}
-	help := cmp.Or(wire.PrimaryURL, cmp.Or(collect.Texts(wire.References)...))
+	help, links := t.Pages(wire.PrimaryURL, collect.Texts(wire.References)...)
 	return core.Finding{
-		Details:  t.Links(help, collect.Texts(wire.References)...),
+		Details:  links,
 		RuleID:   cmp.Or(wire.ID, wire.AVDID),
 		Line:     collect.Line(cause.StartLine),
 		EndLine:  collect.Line(cause.EndLine),
