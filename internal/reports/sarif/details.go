@@ -59,9 +59,14 @@ func each[T any](d *detailReader, list []byte, most int, visit func(*T)) {
 }
 
 func (d *detailReader) clean(text string, limit int) string {
-	text = details.Clip(core.Printable(strings.TrimSpace(text)), limit)
+	text = storable(text, limit)
 	d.size += len(text)
 	return text
+}
+
+// storable is a text as details keep it.
+func storable(text string, limit int) string {
+	return details.Clip(core.Printable(strings.TrimSpace(text)), limit)
 }
 
 func (d *detailReader) note(m *Message) string {
@@ -185,7 +190,7 @@ func (p *pendingDetails) link(text string, arguments []string) {
 		return
 	}
 	if text = withArguments(text, arguments, 2*details.MaxText); embeddedLink.MatchString(text) {
-		p.Text = details.Clip(core.Printable(strings.TrimSpace(text)), details.MaxText)
+		p.Text = storable(text, details.MaxText)
 	}
 }
 

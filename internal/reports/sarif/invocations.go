@@ -76,8 +76,7 @@ func (t *trouble) add(notifications []Notification) {
 func placesOf(n Notification, text string) (files []location) {
 	for _, l := range n.Locations {
 		if place := l.PhysicalLocation; place != nil {
-			at := place.ArtifactLocation
-			files = append(files, location{uri: core.Clip(at.URI, maxURI), base: at.URIBaseID, artifact: toIndex(at.Index)})
+			files = append(files, place.ArtifactLocation.at())
 		}
 	}
 	if file := collect.FileIn(text); len(files) == 0 && file != "" {

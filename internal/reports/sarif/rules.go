@@ -94,17 +94,13 @@ func helpOf(wire *ReportingDescriptor, title string) details.Help {
 	if text.anyText() == "" {
 		text = wire.FullDescription
 	}
-	help := details.Help{
-		Text:     details.Clip(core.Printable(strings.TrimSpace(text.Text)), details.MaxHelp),
-		Markdown: details.Clip(core.Printable(strings.TrimSpace(text.Markdown)), details.MaxHelp),
+	if markdown := storable(text.Markdown, details.MaxHelp); markdown != "" {
+		return details.Help{Markdown: markdown}
 	}
-	if help.Markdown != "" {
-		help.Text = ""
+	if plain := storable(text.Text, details.MaxHelp); plain != title {
+		return details.Help{Text: plain}
 	}
-	if help.Text == title {
-		help.Text = ""
-	}
-	return help
+	return details.Help{}
 }
 
 func cveOfRule(wire ReportingDescriptor, bag PropertyBag) string {
@@ -163,7 +159,7 @@ func (t *tool) lookUp(wanted *Message, by *rule) string {
 	}
 	for _, messages := range candidates {
 		found := messages[wanted.ID]
-		if text := cmp.Or(found.Text, found.Markdown); text != "" {
+		if text := found.anyText(); text != "" {
 			return text
 		}
 	}

@@ -279,9 +279,8 @@ func (p *pendingResult) applyLocation(finding *core.Finding, locations []Locatio
 		if place == nil {
 			continue
 		}
-		finding.File = core.Clip(place.ArtifactLocation.URI, maxURI)
-		p.base = place.ArtifactLocation.URIBaseID
-		p.artifact = toIndex(place.ArtifactLocation.Index)
+		at := place.ArtifactLocation.at()
+		finding.File, p.base, p.artifact = at.uri, at.base, at.artifact
 		finding.Line = collect.Line(place.Region.StartLine)
 		finding.EndLine = collect.EndLine(finding.Line, collect.Line(place.Region.EndLine))
 		snippet, around := place.code()
@@ -297,7 +296,7 @@ func (p *pendingResult) applyMessage(finding *core.Finding, message *Message, li
 		p.message = &waiting
 		return
 	}
-	finding.Message = plainText(cmp.Or(message.Text, message.Markdown), message.Arguments, limits.Message())
+	finding.Message = plainText(message.anyText(), message.Arguments, limits.Message())
 }
 
 // readAutomation reads the category of the run: its id up to the last slash (3.17.3). What follows tells runs of one category apart.
