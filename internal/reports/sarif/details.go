@@ -75,8 +75,8 @@ func (d *detailReader) note(m *Message) string {
 
 // spot reads a location, and keeps how it names its file until names can be resolved.
 func (d *detailReader) spot(l *Location) (p details.Place) {
-	p.Message = d.note(&l.Message)
-	if id := toIndex(l.ID); id >= 0 {
+	p.Message = d.note(&l.Message.Value)
+	if id := toIndex(l.ID.Value); id >= 0 {
 		p.ID = new(int(id))
 	}
 	at := location{artifact: -1}

@@ -35,6 +35,28 @@ const richRun = `"tool":{"driver":{"name":"CodeQL","rules":[
 		{"deletedRegion":{"startLine":9,"startColumn":3,"endColumn":5},"insertedContent":{"text":"esc(x)"}}]}]}]}],
 	"artifacts":[{"location":{"uri":"out.js"}}]`
 
+// What is written in another way than the standard's costs the details, not the report.
+func TestDetailsInAnotherFormCostNoReport(t *testing.T) {
+	t.Parallel()
+	for name, run := range map[string]string{
+		"number of a location":    strings.Replace(richRun, `{"message":{"text":"and here"},`, `{"id":"a","message":{"text":"and here"},`, 1),
+		"message of a location":   strings.Replace(richRun, `{"message":{"text":"and here"},`, `{"message":"and here",`, 1),
+		"help of a rule":          strings.Replace(richRun, `"help":{"text":"# XSS","markdown":"# XSS\nDo *not*."}`, `"help":"# XSS"`, 1),
+		"Markdown of its help":    strings.Replace(richRun, `"markdown":"# XSS\nDo *not*."`, `"markdown":["# XSS"]`, 1),
+		"related location":        strings.Replace(richRun, `"relatedLocations":[{"id":1`, `"relatedLocations":[{"id":"1"`, 1),
+		"message of a flow":       strings.Replace(richRun, `"codeFlows":[{`, `"codeFlows":[{"message":"x",`, 1),
+		"paths that are no lists": strings.Replace(richRun, `"codeFlows":[{`, `"codeFlows":{},"fixes":"none","x":[{`, 1),
+	} {
+		if run == richRun {
+			t.Fatal(name, "is not in the report")
+		}
+		reportstest.CheckPacked(t, []byte(reportstest.SARIF(run)), reports.Limits{})
+		if report := reportstest.MustParse(t, reportstest.SARIF(run)); report.Len() != 2 {
+			t.Errorf("%s: %d findings", name, report.Len())
+		}
+	}
+}
+
 // All that a result says is kept, with files as the repository has them, though they are described after it.
 func TestDetailsOfResult(t *testing.T) {
 	t.Parallel()

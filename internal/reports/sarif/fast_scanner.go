@@ -121,9 +121,9 @@ func (s *fastResult) readLocation() {
 	s.object(locationNames, func(name string) {
 		switch {
 		case name == "id":
-			location.ID = s.numberInto(new(float64))
+			s.into(&location.ID)
 		case name == "message":
-			s.object(messageNames, func(name string) { s.readMessage(&location.Message, name) })
+			s.into(&location.Message)
 		case !s.null():
 			location.PhysicalLocation = place
 			s.object(placeNames, func(name string) { s.readPlace(place, name) })

@@ -127,9 +127,9 @@ func argument(index string, arguments []string) *string {
 
 // Location is a place that a result is about (3.28).
 type Location struct {
-	PhysicalLocation *PhysicalLocation `json:"physicalLocation"`
-	ID               *float64          `json:"id"`
-	Message          Message           `json:"message"`
+	PhysicalLocation *PhysicalLocation         `json:"physicalLocation"`
+	ID               collect.Lenient[*float64] `json:"id"`
+	Message          collect.Lenient[Message]  `json:"message"`
 }
 
 // PhysicalLocation is a place in a file (3.29).
@@ -201,7 +201,7 @@ type ReportingDescriptor struct {
 	ShortDescription     Message                   `json:"shortDescription"`
 	FullDescription      Message                   `json:"fullDescription"`
 	HelpURI              string                    `json:"helpUri"`
-	Help                 Message                   `json:"help"`
+	Help                 collect.Lenient[Message]  `json:"help"`
 	DeprecatedIDs        collect.Lenient[[]string] `json:"deprecatedIds"`
 	MessageStrings       map[string]Message        `json:"messageStrings"`
 	DefaultConfiguration struct {

@@ -90,7 +90,7 @@ func readRule(c *collect.Collector) (rule, error) {
 
 // helpOf is what a rule is about, where that is more than its title.
 func helpOf(wire *ReportingDescriptor, title string) details.Help {
-	text := wire.Help
+	text := wire.Help.Value
 	if text.anyText() == "" {
 		text = wire.FullDescription
 	}
