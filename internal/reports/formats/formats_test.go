@@ -365,4 +365,8 @@ func TestFormatsKeepDetails(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || f.HelpURI != "https://a.example/" {
 		t.Error(f.HelpURI, diff)
 	}
+	f = reportstest.Only(t, `{"version":"14.0.0","remediations":"none","vulnerabilities":[{"id":7,"severity":"High","location":{"file":"a"},"identifiers":[]}]}`)
+	if f.Details != "" || f.File != "a" {
+		t.Errorf("a number for an id: %+v", f)
+	}
 }

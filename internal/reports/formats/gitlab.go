@@ -68,8 +68,8 @@ func parseGitLab(c *collect.Collector) ([]core.Report, error) {
 func (g *gitlab) readVulnerabilities() (err error) {
 	g.complete, err = collect.ResultsOrNull(g.Collector, func(wire *gitlabVulnerability) {
 		f := g.Add(g.vulnerability(wire))
-		if wire.ID != "" {
-			g.byID[wire.ID] = f
+		if id := wire.ID.Value; id != "" {
+			g.byID[id] = f
 		}
 	})
 	return err
@@ -137,7 +137,7 @@ func (g *gitlab) judge(scan gitlabScan) {
 // gitlabVulnerability has the members of versions 2 to 15 of GitLab's format. What it quotes of the code
 // (raw_source_code_extract) is the secret where secrets are reported: it is read only to tell that from others.
 type gitlabVulnerability struct {
-	ID          string                          `json:"id"`
+	ID          collect.Lenient[string]         `json:"id"`
 	Name        string                          `json:"name"`
 	Message     string                          `json:"message"`
 	Description string                          `json:"description"`
