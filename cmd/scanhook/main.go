@@ -1,8 +1,9 @@
 // Command scanhook receives webhooks from Git platforms, has commits scanned and answers with commit statuses.
 //
 // Each command has a file of its name. A command that is a program of its own (check, upload) has a package
-// below; cli is what all commands share. wire.go makes all parts out of the configuration, platforms.go the
-// adapters, loops.go what works in the background; serve.go runs them behind listener.go. sandbox.go is Scanhook beside a simulated platform, for the demo and the tests.
+// below; cli is what all commands share. wire.go makes all parts out of the configuration, platforms.go the adapters,
+// loops.go what works in the background; serve.go runs them behind listener.go, and reload.go has them made anew. sandbox.go
+// is Scanhook beside a simulated platform, for the demo and the tests.
 package main
 
 import (

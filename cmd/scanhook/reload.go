@@ -18,6 +18,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -26,8 +27,8 @@ const (
 	lookAtConfig = time.Second
 	// wholeAfter is how many looks in a row must find the same in it: whoever writes it has come to the end then.
 	wholeAfter = 3
-	// firstRetry and longestRetry are after how many looks a configuration is tried again with which the start failed.
-	firstRetry, longestRetry = 15, 300
+	// firstRetry and longestRetry are after how long a configuration is tried again with which the start failed.
+	firstRetry, longestRetry = 15 * time.Second, 5 * time.Minute
 )
 
 // reloader notices that the configuration is another one. What is in use then ends as at the end of the process, within it and behind
@@ -44,7 +45,7 @@ type reloader struct {
 	looks    int                   // that found the same
 	taken    string                // what was read last
 	failures int                   // of starts, one after the other
-	retry    int                   // looks until what was read last is read again; 0 for never
+	retry    time.Duration         // until what was read last is read again, by looks; 0 for never
 	fault    atomic.Pointer[error] // why the file is not in use
 }
 
@@ -140,7 +141,7 @@ func (r *reloader) isTime() bool {
 	if r.retry == 0 {
 		return false
 	}
-	r.retry--
+	r.retry -= lookAtConfig
 	return r.retry == 0
 }
 
@@ -177,8 +178,8 @@ func (r *reloader) started(cfg *config.Config, beside string) {
 func (r *reloader) failed(err error) {
 	r.fail(err)
 	if isPassing(err) {
-		r.retry = min(firstRetry<<r.failures, longestRetry)
-		r.failures = min(r.failures+1, 8) // which is longestRetry
+		r.retry = poll.Backoff(firstRetry, r.failures, longestRetry)
+		r.failures++
 	}
 }
 

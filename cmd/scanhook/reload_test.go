@@ -262,25 +262,26 @@ func TestFilesBesideTheConfiguration(t *testing.T) {
 // A start that failed for what may pass is tried again, later each time.
 func TestFailedStartIsTriedAgain(t *testing.T) {
 	t.Parallel()
+	const most = 2 * int(longestRetry/lookAtConfig)
 	r := newReloading(t, configurationOfAnn)
 	r.write(configurationOfAnn + "web: {public: true}\n")
 	if r.looksFor(wholeAfter) == 0 {
 		t.Fatalf("not taken: %v", r.Fault())
 	}
 	r.failed(errors.New("for good"))
-	if n := r.looksFor(2 * longestRetry); n > 0 {
+	if n := r.looksFor(most); n > 0 {
 		t.Errorf("a start that can only fail is tried again after %d looks", n)
 	}
 	passing := []error{fmt.Errorf("noting: %w", core.ErrUnavailable), &net.OpError{Op: "listen", Err: syscall.EADDRINUSE}}
 	for failures, want := range []int{15, 30, 60, 120, 240, 300, 300} {
 		r.failed(fmt.Errorf("starting: %w", passing[failures%2]))
-		if n := r.looksFor(2 * longestRetry); n != want || r.Fault() == nil {
+		if n := r.looksFor(most); n != want || r.Fault() == nil {
 			t.Errorf("after %d failures it is tried again after %d looks, want %d", failures+1, n, want)
 		}
 	}
 	r.failed(core.ErrUnavailable)
 	r.write(configurationOfAnn)
-	if r.looksFor(2*longestRetry) > 0 || r.Fault() != nil {
+	if r.looksFor(most) > 0 || r.Fault() != nil {
 		t.Errorf("what failed is tried though the file is as before: %v", r.Fault())
 	}
 }
