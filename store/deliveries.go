@@ -412,20 +412,6 @@ func (s *Store) DeriveAgain(ctx context.Context, id int64, by string) error {
 	return nil
 }
 
-// LastDelivery is the newest delivery of a platform in the database at url; 0 where there is none.
-func LastDelivery(ctx context.Context, url, platform string) (id int64, err error) {
-	s, err := Attach(ctx, Config{URL: url})
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = s.Close() }()
-	list, err := s.ListDeliveries(ctx, DeliveryFilter{Platform: platform, Limit: 1})
-	if len(list) > 0 {
-		id = list[0].ID
-	}
-	return id, err
-}
-
 // DeliveryFilter selects deliveries; empty fields select everything. Before and After are exclusive, for paging from
 // the newest on and back; one of them is 0.
 type DeliveryFilter struct {

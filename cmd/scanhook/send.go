@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -115,7 +113,7 @@ func (s sending) send(ctx context.Context, out io.Writer, cfg *config.Config, pa
 	if err != nil {
 		return err
 	}
-	status, answer, err := callWebhook(ctx, address, header, payload)
+	status, answer, err := cli.Call(ctx, http.MethodPost, address, header, payload, maxAnswer)
 	if err != nil {
 		return fmt.Errorf("sending %s: %w: is scanhook serve running there? --to names another address", call.Event, err)
 	}
@@ -158,31 +156,7 @@ func (s sending) sign(cfg *config.Config, payload []byte) (call platforms.Call, 
 	return call, header, err
 }
 
-const (
-	deliveryTimeout = 10 * time.Second // GitHub's and GitLab.com's own
-	maxAnswer       = 1 << 20          // bytes of the answer that are shown
-)
-
-// callWebhook makes a webhook call. Like the platforms it follows no redirect. An answer of any status is no error.
-func callWebhook(ctx context.Context, address string, header http.Header, payload []byte) (
-	status int, answer []byte, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(payload))
-	if err != nil {
-		return 0, nil, err
-	}
-	request.Header = header
-	client := http.Client{
-		Timeout:       deliveryTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer response.Body.Close()
-	answer, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	return response.StatusCode, answer, err
-}
+const maxAnswer = 1 << 20 // bytes of the answer that are shown
 
 // address is the webhook's own: --to when it names one already, else the one below --to or this machine's server.
 func (s sending) address(cfg *config.Config) (string, error) {

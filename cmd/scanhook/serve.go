@@ -103,7 +103,7 @@ func restart(ctx context.Context, reload *reloader, next *config.Config, as inst
 
 // start builds the app, which is not served yet.
 func start(ctx context.Context, cfg *config.Config, as instance, log *slog.Logger) (*app, error) {
-	for _, warning := range cfg.WarningsFor(as.parts.HasAny(cli.Intake, cli.Reconcile), as.parts.Has(cli.Statuses)) {
+	for _, warning := range as.parts.Warnings(cfg) {
 		log.Warn("configuration: " + warning)
 	}
 	return awaitApp(ctx, cfg, as, log)

@@ -1,15 +1,15 @@
 package check
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"syscall"
 	"time"
 
@@ -25,13 +25,12 @@ const (
 )
 
 // online has calls come in through the public address: by platforms where they can be asked for one, else by ourselves.
-func (c Check) online(ctx context.Context, names []string) []Line {
+func (c Check) online(ctx context.Context, asked askedHooks) []Line {
 	lines := []Line{c.publicAddress(ctx)}
 	if lines[0].Verdict == Fail {
 		return lines
 	}
-	asked := c.askedHooks()
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(c.Platforms)) {
 		if c.Verifies(name) {
 			lines = append(lines, c.testCall(ctx, asked, name))
 		}
@@ -43,7 +42,7 @@ func (c Check) online(ctx context.Context, names []string) []Line {
 func (c Check) publicAddress(ctx context.Context) Line {
 	const subject = "public address"
 	address := c.Server.PublicURL + "/healthz"
-	code, text, err := call(ctx, http.MethodGet, address, nil, nil)
+	code, text, err := cli.Call(ctx, http.MethodGet, address, nil, nil, longAnswer)
 	switch {
 	case err != nil:
 		return Line{Fail, subject, fmt.Sprintf("%s cannot be reached from here: %s; %s", address, cli.OneLine(err.Error()), unreached(err))}
@@ -78,22 +77,26 @@ func (c Check) testCall(ctx context.Context, asked askedHooks, name string) Line
 		return c.ownCall(ctx, name, err)
 	}
 	subject := "call of " + name
-	before, err := store.LastDelivery(ctx, c.Database.URL.Reveal(), name)
+	db, err := store.Attach(ctx, store.Config{URL: c.Database.URL.Reveal()})
 	if err != nil {
 		return Line{Fail, subject, fmt.Sprintf("cannot be looked for: %v", err)}
 	}
-	adapter, _ := c.Adapter(name)
-	tester, _ := platforms.RedelivererOf(adapter)
+	defer func() { _ = db.Close() }()
+	before, err := lastDelivery(ctx, db, name)
+	if err != nil {
+		return Line{Fail, subject, fmt.Sprintf("cannot be looked for: %v", err)}
+	}
+	tester, _ := platforms.RedelivererOf(asked.adapters[name])
 	asking, cancel := context.WithTimeout(ctx, 2*timeout) // GitLab answers after its call
 	defer cancel()
 	if err := tester.TestHook(asking, hook); err != nil && !errors.Is(err, platforms.ErrUndelivered) {
 		return c.ownCall(ctx, name, err)
 	}
-	if id := c.arrived(ctx, name, before); id != 0 {
+	if id := arrived(ctx, db, name, before); id != 0 {
 		return Line{OK, subject, fmt.Sprintf("the webhook of %s has called %s, which is kept as delivery %d", hook.HookTarget, c.HookAddress(name), id)}
 	}
 	return Line{Fail, subject, fmt.Sprintf("the webhook of %s was asked for a call, which did not come within %s%s; let %s reach %s, through firewalls "+
-		"and with a certificate that it accepts", hook.HookTarget, arrival, c.lastAnswer(ctx, hook, name), name, c.HookAddress(name))}
+		"and with a certificate that it accepts", hook.HookTarget, arrival, c.lastAnswer(ctx, asked, hook, name), name, c.HookAddress(name))}
 }
 
 // testableHook is a webhook of ours that works as far as the platform tells.
@@ -132,19 +135,27 @@ func (c Check) calling(ctx context.Context, name string) (projects []string) {
 }
 
 // arrived waits for a delivery of a platform after another one; 0 where none comes.
-func (c Check) arrived(ctx context.Context, name string, before int64) int64 {
+func arrived(ctx context.Context, db *store.Store, name string, before int64) int64 {
 	for deadline := time.Now().Add(arrival); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(lookPause) {
-		if id, err := store.LastDelivery(ctx, c.Database.URL.Reveal(), name); err == nil && id > before {
+		if id, err := lastDelivery(ctx, db, name); err == nil && id > before {
 			return id
 		}
 	}
 	return 0
 }
 
+// lastDelivery is the newest delivery of a platform; 0 where there is none.
+func lastDelivery(ctx context.Context, db *store.Store, name string) (id int64, err error) {
+	list, err := db.ListDeliveries(ctx, store.DeliveryFilter{Platform: name, Limit: 1})
+	if len(list) > 0 {
+		id = list[0].ID
+	}
+	return id, err
+}
+
 // lastAnswer is what the platform says of its last call.
-func (c Check) lastAnswer(ctx context.Context, hook platforms.Hook, name string) string {
-	adapter, _ := c.Adapter(name)
-	manager, _ := platforms.HookManagerOf(adapter)
+func (c Check) lastAnswer(ctx context.Context, asked askedHooks, hook platforms.Hook, name string) string {
+	manager, _ := platforms.HookManagerOf(asked.adapters[name])
 	found, err := manager.Hooks(ctx, hook.HookTarget, c.HookAddress(name))
 	for _, now := range found {
 		if err == nil && now.ID == hook.ID && now.Problem != "" {
@@ -161,7 +172,7 @@ func (c Check) ownCall(ctx context.Context, name string, why error) Line {
 	if err != nil {
 		return Line{Fail, subject, err.Error()}
 	}
-	code, text, err := call(ctx, http.MethodPost, address, header, body)
+	code, text, err := cli.Call(ctx, http.MethodPost, address, header, body, longAnswer)
 	if err != nil {
 		return Line{Fail, subject, fmt.Sprintf("%s cannot be reached from here: %s; %s", address, cli.OneLine(err.Error()), unreached(err))}
 	}
@@ -190,25 +201,4 @@ func unanswered(code int) string {
 		return "something else than Scanhook answers: let the proxy lead /webhooks to it"
 	}
 	return "let the proxy pass calls of 25 MB on as they are, without a login"
-}
-
-// call makes one request, and follows no redirect.
-func call(ctx context.Context, method, address string, header http.Header, body []byte) (code int, text []byte, err error) {
-	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
-	if err != nil {
-		return 0, nil, err
-	}
-	if header != nil {
-		request.Header = header
-	}
-	client := http.Client{
-		Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer response.Body.Close()
-	text, err = io.ReadAll(io.LimitReader(response.Body, longAnswer))
-	return response.StatusCode, text, err
 }

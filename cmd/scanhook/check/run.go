@@ -36,11 +36,12 @@ func (c Check) Run(ctx context.Context) []Line {
 		lines = append(lines, c.scanner(name))
 	}
 	lines = append(lines, c.repositories()...)
+	asked := c.askedHooks()
 	if c.Parts.Has(cli.Reconcile) {
-		lines = append(lines, c.webhooks(ctx, database.Verdict != Fail)...)
+		lines = append(lines, c.webhooks(ctx, asked, database.Verdict != Fail)...)
 	}
 	if c.Online {
-		lines = append(lines, c.online(ctx, slices.Sorted(maps.Keys(c.Platforms)))...)
+		lines = append(lines, c.online(ctx, asked)...)
 	}
 	return lines
 }
@@ -57,7 +58,7 @@ func (c Check) pushes(ctx context.Context) (lines []Line) {
 }
 
 func (c Check) configuration() (lines []Line) {
-	for _, warning := range c.WarningsFor(c.Parts.HasAny(cli.Intake, cli.Reconcile), c.Parts.Has(cli.Statuses)) {
+	for _, warning := range c.Parts.Warnings(c.Config) {
 		lines = append(lines, Line{Warn, "configuration", warning})
 	}
 	if lines == nil {

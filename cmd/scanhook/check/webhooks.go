@@ -19,7 +19,8 @@ import (
 
 // askedHooks is what the platforms say of webhooks now.
 type askedHooks struct {
-	surveyors map[string]*platforms.HookSurveyor // by platform; none where it cannot be asked
+	adapters  map[string]platforms.Platform      // by platform; none where it cannot be asked
+	surveyors map[string]*platforms.HookSurveyor // of these
 	reported  map[hookTarget]bool
 }
 
@@ -29,10 +30,11 @@ type hookTarget struct {
 }
 
 func (c Check) askedHooks() askedHooks {
-	asked := askedHooks{map[string]*platforms.HookSurveyor{}, map[hookTarget]bool{}}
+	asked := askedHooks{map[string]platforms.Platform{}, map[string]*platforms.HookSurveyor{}, map[hookTarget]bool{}}
 	for name, p := range c.Platforms {
 		if adapter, err := c.Adapter(name); err == nil && c.Verifies(name) && p.Posts() {
 			if manager, ok := platforms.HookManagerOf(adapter); ok {
+				asked.adapters[name] = adapter
 				asked.surveyors[name] = platforms.NewHookSurveyor(manager, c.HookAddress(name))
 			}
 		}
@@ -47,8 +49,7 @@ func (a askedHooks) settled(target hookTarget) bool {
 }
 
 // webhooks looks at those of the configuration's projects, and at what a database has of others.
-func (c Check) webhooks(ctx context.Context, known bool) []Line {
-	asked := c.askedHooks()
+func (c Check) webhooks(ctx context.Context, asked askedHooks, known bool) []Line {
 	lines := c.hooks(ctx, asked)
 	if known {
 		lines = append(lines, c.failingHooks(ctx, asked)...)

@@ -1,5 +1,5 @@
-// Package cli is what all commands of scanhook share: how arguments are refused, how help is set, and how text from
-// other machines is printed on a terminal. It knows no command.
+// Package cli is what all commands of scanhook share: how arguments are refused, how help is set, how a server is called as the
+// platforms do, and how text from other machines is printed on a terminal. It knows no command.
 package cli
 
 import (

@@ -121,6 +121,11 @@ func (p Parts) Has(part Part) bool {
 // HasAny tells whether one of several is among them.
 func (p Parts) HasAny(any ...Part) bool { return slices.ContainsFunc(any, p.Has) }
 
+// Warnings are those of a configuration that matter to a process that does these parts.
+func (p Parts) Warnings(cfg *config.Config) []string {
+	return cfg.WarningsFor(p.HasAny(Intake, Reconcile), p.Has(Statuses))
+}
+
 // Whole tells whether no flag left anything out.
 func (p Parts) Whole() bool { return len(p.only)+len(p.except) == 0 }
 
