@@ -3,6 +3,7 @@ package platforms
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,9 @@ var (
 	ErrRefused = errors.New("refused for good")
 	// ErrGone: somebody has deleted what we had posted.
 	ErrGone = errors.New("it was deleted")
+	// ErrUnreadable: the call succeeded, but its answer counts and says nothing: a connection broke, or it is the page of a proxy. Worth a
+	// retry.
+	ErrUnreadable = errors.New("the answer cannot be read")
 	// ErrNoHookAccess: the token may not manage webhooks, or the platform does not offer it.
 	ErrNoHookAccess = errors.New("no access to the webhooks")
 	// ErrUndelivered: the platform repeated a delivery at once, and it failed again.
@@ -62,6 +66,21 @@ func CodeOf(err error) int {
 		return answer.Code
 	}
 	return 0
+}
+
+// Forbidden tells whether an answer refused a call for want of a permission, or hides what the call is about. A rate limit is no such refusal.
+func Forbidden(err error) bool {
+	code := CodeOf(err)
+	return (code == http.StatusForbidden || code == http.StatusNotFound) && !errors.As(err, new(*RateLimited))
+}
+
+// Readable adds ErrUnreadable to what an adapter made of a client library's error: the adapters take a call that succeeded for done,
+// whatever its answer says.
+func Readable(classified, err error) error {
+	if classified == nil && err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	return classified
 }
 
 // Field is an optional part of a status.

@@ -17,17 +17,13 @@ type Comment struct {
 	Text string
 }
 
-// API has the calls for the comments of one request. Errors are those of package platforms.
+// API has the calls for the comments of one request. Errors are those of package platforms. ErrUnreadable is no sign that there is no comment.
 type API struct {
 	Get    func(ctx context.Context, id int64) (Comment, error) // platforms.ErrGone where there is none
 	List   func(ctx context.Context, page int) (list []Comment, next int, err error)
 	Create func(ctx context.Context, text string) (Comment, error)
 	Edit   func(ctx context.Context, id int64, text string) error
 }
-
-// ErrUnreadable is a call that succeeded with an answer that says nothing, which is worth a retry: a connection that broke, or the page of
-// a proxy. It is no sign that there is no comment.
-var ErrUnreadable = errors.New("the answer cannot be read")
 
 // maxPages bounds the search for a comment of which only the marker is known: it was made lately.
 const maxPages = 10
@@ -46,7 +42,7 @@ func Keep(ctx context.Context, api API, note platforms.Note) (kept platforms.Kep
 	case shown.ID == 0:
 		made, err := api.Create(ctx, note.Text)
 		if err == nil && made.ID == 0 { // the next attempt finds it by its marker
-			err = fmt.Errorf("%w: it names no comment", ErrUnreadable)
+			err = fmt.Errorf("%w: it names no comment", platforms.ErrUnreadable)
 		}
 		return platforms.KeptNote{ID: made.ID, Written: true}, err
 	case plain(shown.Text) == plain(note.Text):
@@ -65,7 +61,7 @@ func (api API) known(ctx context.Context, id int64) (Comment, error) {
 			return Comment{}, err
 		}
 	case err == nil && shown.ID == 0:
-		return Comment{}, fmt.Errorf("%w: it names no comment", ErrUnreadable)
+		return Comment{}, fmt.Errorf("%w: it names no comment", platforms.ErrUnreadable)
 	}
 	return shown, err
 }
@@ -79,7 +75,7 @@ func (api API) search(ctx context.Context, marker string) (oldest Comment, err e
 		}
 		for _, comment := range list {
 			if comment.ID == 0 {
-				return Comment{}, fmt.Errorf("%w: it lists comments without numbers", ErrUnreadable)
+				return Comment{}, fmt.Errorf("%w: it lists comments without numbers", platforms.ErrUnreadable)
 			}
 			if strings.Contains(comment.Text, marker) && (oldest.ID == 0 || comment.ID < oldest.ID) {
 				oldest = comment

@@ -2,7 +2,6 @@ package ghapi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -85,7 +84,7 @@ func (t thread) list(ctx context.Context, page int) (list []conversation.Comment
 	var found []comment
 	answer, err := t.Call(ctx, t.client, http.MethodGet, fmt.Sprintf("%s%d/comments?per_page=%d&page=%d", t.path, t.request, commentsPerPage, page), nil, &found)
 	if err = t.commentError(answer, err); err == nil && found == nil {
-		err = conversation.ErrUnreadable
+		err = platforms.ErrUnreadable
 	}
 	if err != nil {
 		return nil, 0, err
@@ -99,15 +98,11 @@ func (t thread) list(ctx context.Context, page int) (list []conversation.Comment
 // commentError makes a refusal of a permission one of comments alone: commit statuses need another permission. What an answer says counts,
 // so one that cannot be read is an error.
 func (s *Server) commentError(answer *gogithub.Response, err error) error {
-	classified := s.Classify(answer, err)
-	if classified == nil && err != nil {
-		return fmt.Errorf("%w: %w", conversation.ErrUnreadable, err)
-	}
-	code := platforms.CodeOf(classified)
-	if limited := new(platforms.RateLimited); errors.As(classified, &limited) || code != http.StatusForbidden && code != http.StatusNotFound {
+	classified := platforms.Readable(s.Classify(answer, err), err)
+	if !platforms.Forbidden(classified) {
 		return classified
 	}
 	response := s.responseOf(answer, err)
-	return &platforms.HTTPError{Code: code, Err: fmt.Errorf("%w: %s: %s", platforms.ErrRefused, s.describe(response),
+	return &platforms.HTTPError{Code: platforms.CodeOf(classified), Err: fmt.Errorf("%w: %s: %s", platforms.ErrRefused, s.describe(response),
 		s.advice(response, s.Traits.NoteAdvice))}
 }

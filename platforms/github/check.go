@@ -2,7 +2,6 @@ package github
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -113,8 +112,7 @@ const checksAdvice = "give the App the permission \"Checks: read and write\", an
 
 // withoutHold makes a refusal of a permission one of the check run alone: commit statuses need another permission.
 func withoutHold(err error) error {
-	denied := new(platforms.Denied)
-	if code := platforms.CodeOf(err); !errors.As(err, &denied) || code != http.StatusForbidden && code != http.StatusNotFound {
+	if !platforms.Forbidden(err) {
 		return err
 	}
 	return &platforms.HTTPError{Code: platforms.CodeOf(err), Err: fmt.Errorf(

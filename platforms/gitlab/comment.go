@@ -2,7 +2,6 @@ package gitlab
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -71,7 +70,7 @@ func (t thread) listComments(ctx context.Context, page int) (list []conversation
 		ListOptions: gogitlab.ListOptions{Page: page, PerPage: notesPerPage}, OrderBy: gogitlab.Ptr("created_at"), Sort: gogitlab.Ptr("desc"),
 	}, gogitlab.WithContext(ctx))
 	if err = t.commentError(answer, err); err == nil && found == nil {
-		err = conversation.ErrUnreadable
+		err = platforms.ErrUnreadable
 	}
 	if err != nil {
 		return nil, 0, err
@@ -85,15 +84,11 @@ func (t thread) listComments(ctx context.Context, page int) (list []conversation
 // commentError makes a refusal of a permission one of notes alone, which hold up no status. What an answer says counts, so one that cannot
 // be read is an error.
 func (p *Platform) commentError(answer *gogitlab.Response, err error) error {
-	classified := p.classify(answer, err)
-	if classified == nil && err != nil {
-		return fmt.Errorf("%w: %w", conversation.ErrUnreadable, err)
-	}
-	code := platforms.CodeOf(classified)
-	if limited := new(platforms.RateLimited); errors.As(classified, &limited) || code != http.StatusForbidden && code != http.StatusNotFound {
+	classified := platforms.Readable(p.classify(answer, err), err)
+	if !platforms.Forbidden(classified) {
 		return classified
 	}
 	usual := fmt.Sprintf("the token of platform %s needs the scope api and the role Developer to write notes", p.name)
-	return &platforms.HTTPError{Code: code, Err: fmt.Errorf("%w: %s: %s", platforms.ErrRefused, p.answer(answer.Response),
+	return &platforms.HTTPError{Code: platforms.CodeOf(classified), Err: fmt.Errorf("%w: %s: %s", platforms.ErrRefused, p.answer(answer.Response),
 		platforms.Advice(platforms.ErrorMessage(answer.Response, p.token), usual))}
 }

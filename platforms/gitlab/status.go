@@ -15,7 +15,6 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/platforms/conversation"
 )
 
 // PostStatus makes GitLab show the wanted state: running once, then a final one. It returns the pipeline that the
@@ -334,11 +333,8 @@ func (p *Platform) ladder() []step {
 func (p *Platform) climb(ctx context.Context, status core.Status, number int64) (platforms.Posted, error) {
 	request := &mergeRequest{int(number), sync.OnceValues(func() (*gogitlab.MergeRequest, error) {
 		read, answer, err := p.api.MergeRequests.GetMergeRequest(projectID(status), int(number), nil, gogitlab.WithContext(ctx))
-		if failed := p.classify(answer, err); failed != nil {
-			return nil, fmt.Errorf("reading merge request %d: %w", number, failed)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading merge request %d: %w: %w", number, conversation.ErrUnreadable, err)
+		if err = platforms.Readable(p.classify(answer, err), err); err != nil {
+			return nil, fmt.Errorf("reading merge request %d: %w", number, err)
 		}
 		return read, nil
 	})}

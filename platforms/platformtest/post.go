@@ -3,6 +3,7 @@ package platformtest
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -21,6 +22,7 @@ func (s Subject) RunPosts(t *testing.T) {
 	t.Run("post faults", s.faults)
 	t.Run("post within deadline", s.deadline)
 	t.Run("one limit for all calls", s.throttled)
+	t.Run("no comment for an answer that cannot be read", s.unreadable)
 }
 
 func (s Subject) postWithoutToken(t *testing.T) {
@@ -182,6 +184,46 @@ func (s Subject) postTo(t *testing.T, handler http.HandlerFunc) error {
 	status.PipelinePin = "77"
 	_, err := s.platform(t, server.URL+"/sub").PostStatus(t.Context(), status)
 	return err
+}
+
+// unreadable checks that what an answer does not say is no sign that there is no comment: none is made for it, and the call is worth a retry.
+func (s Subject) unreadable(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		id    int64
+		read  string // what GET answers
+		posts int
+	}{
+		"a known comment, the page of a proxy": {id: 5, read: "<html>"},
+		"a known comment, cut":                 {id: 5, read: `{"id":5,"bod`},
+		"a known comment, empty":               {id: 5},
+		"a known comment, something else":      {id: 5, read: `{}`},
+		"a list, the page of a proxy":          {read: "<html>"},
+		"a list, cut":                          {read: `[{"id":5,"body":"m"},{"i`},
+		"a list, empty":                        {},
+		"a list of something else":             {read: `[{"body":"m"}]`},
+		"the answer to a new comment":          {read: `[]`, posts: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			posts := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodGet {
+					_, _ = io.WriteString(w, test.read)
+					return
+				}
+				posts++
+				w.WriteHeader(http.StatusCreated)
+				_, _ = io.WriteString(w, "<html>")
+			}))
+			t.Cleanup(server.Close)
+			keeper := s.platform(t, server.URL).(platforms.NoteKeeper)
+			kept, err := keeper.KeepNote(t.Context(), core.Project{Name: "acme/widgets"}, 7, platforms.Note{ID: test.id, Marker: "m", Text: "m"})
+			if got := outcomeOf(err); got != retry || errors.Is(err, platforms.ErrGone) || posts != test.posts {
+				t.Errorf("%+v, %s, %v after %d new comments; want an error that is worth a retry after %d", kept, got, err, posts, test.posts)
+			}
+		})
+	}
 }
 
 func (s Subject) deadline(t *testing.T) {
