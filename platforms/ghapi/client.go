@@ -60,10 +60,10 @@ func (s *Server) Call(ctx context.Context, client *gogithub.Client, method, path
 	return client.Do(ctx, request, target)
 }
 
-// forget lets the next call look for the App's installation again, where the platform denied this one: the App may have been removed
-// and installed anew.
-func (s *Server) forget(project string, err error) {
-	if denied := new(platforms.Denied); s.Clients != nil && errors.As(err, &denied) {
+// Forget lets the next call look for the App's installation again, where the platform denied this one: the App may have been removed
+// and installed anew, or be granted the permission that it lacks.
+func (s *Server) Forget(project string, err error) {
+	if s.Clients != nil && (platforms.Forbidden(err) || errors.As(err, new(*platforms.Denied))) {
 		s.Clients.Forget(project)
 	}
 }

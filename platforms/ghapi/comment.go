@@ -18,7 +18,7 @@ const commentsPerPage = 100
 func (s *Server) KeepNote(ctx context.Context, project core.Project, request int64, note platforms.Note) (platforms.KeptNote, error) {
 	kept, err := s.keepNote(ctx, project, request, note)
 	if err != nil {
-		s.forget(project.Name, err)
+		s.Forget(project.Name, err)
 		return kept, fmt.Errorf("commenting request %d of %s: %w", request, project.Name, err)
 	}
 	return kept, nil

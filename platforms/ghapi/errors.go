@@ -120,7 +120,7 @@ func (s *Server) ReadError(project string, answer *gogithub.Response, err error,
 		return nil
 	}
 	classified := s.Classify(answer, err)
-	s.forget(project, classified)
+	s.Forget(project, classified)
 	if limited := new(platforms.RateLimited); errors.As(classified, &limited) || answer == nil || answer.Response == nil {
 		return classified
 	}

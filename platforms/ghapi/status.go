@@ -21,7 +21,7 @@ const (
 func (s *Server) PostStatus(ctx context.Context, status core.Status) (platforms.Posted, error) {
 	posted, err := s.createStatus(ctx, status)
 	if err != nil {
-		s.forget(status.ProjectName, err)
+		s.Forget(status.ProjectName, err)
 		return platforms.Posted{}, fmt.Errorf("posting status of %s to %s: %w", status.ProjectName, s.Name, err)
 	}
 	return posted, nil

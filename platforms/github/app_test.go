@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,6 +81,11 @@ func TestAppComments(t *testing.T) {
 		}
 		if !on && (!errors.Is(err, platforms.ErrRefused) || !strings.Contains(err.Error(), "give the App the permission")) {
 			t.Errorf("a refusal says %v", err)
+		}
+		_, _ = platform.KeepNote(t.Context(), core.Project{Name: "acme/widgets"}, 7, platforms.Note{Marker: "m", Text: "m: passed"})
+		lookups := slices.DeleteFunc(server.Calls(), func(c fakeforge.Call) bool { return !strings.HasSuffix(c.Path, "/installation") })
+		if want := map[bool]int{false: 2, true: 1}[on]; len(lookups) != want {
+			t.Errorf("comments on %t: the installation was looked up %d times, want %d", on, len(lookups), want)
 		}
 	}
 }

@@ -26,9 +26,7 @@ func (p *Platform) ShowsChecks() bool { return p.app != nil }
 func (p *Platform) PostCheck(ctx context.Context, status core.Status, report platforms.CheckReport) (platforms.Posted, error) {
 	posted, err := p.postCheck(ctx, status, report)
 	if err != nil {
-		if p.Clients != nil {
-			p.Clients.Forget(status.ProjectName) // the App may have been installed anew
-		}
+		p.Forget(status.ProjectName, err)
 		return platforms.Posted{}, fmt.Errorf("posting check run of %s to %s: %w", status.ProjectName, p.Name, err)
 	}
 	return posted, nil
