@@ -18,17 +18,21 @@ func (s *sender) checkReport(ctx context.Context, status core.Status) (platforms
 	if status.State == core.StatusPending {
 		return platforms.CheckReport{Summary: "The verdict comes when the scan has ended."}, nil
 	}
-	told, err := s.read(ctx, status.ScanID)
+	scan, err := s.Store.GetScanByID(ctx, status.ScanID)
 	if err != nil {
 		return platforms.CheckReport{}, err
 	}
-	return describeCheck(told.scan, told.coverage, told.found, status.TargetURL), nil
+	told, err := s.read(ctx, scan)
+	if err != nil {
+		return platforms.CheckReport{}, err
+	}
+	return describeCheck(told, status.TargetURL), nil
 }
 
 // describeCheck makes the report of an ended scan from its new findings that are not dismissed, the most urgent first.
-func describeCheck(scan core.Scan, coverage *core.Coverage, found []core.Finding, page string) (report platforms.CheckReport) {
-	report.Summary = fmt.Sprintf("**%s**\n", plain(cmp.Or(scan.Summary, scan.Error, string(scan.Status)))) + describe(scan, coverage, found, page)
-	for _, f := range found {
+func describeCheck(t told, page string) (report platforms.CheckReport) {
+	report.Summary = fmt.Sprintf("**%s**\n", plain(cmp.Or(t.scan.Summary, t.scan.Error, string(t.scan.Status)))) + describe(t, page)
+	for _, f := range t.found {
 		if f.File != "" && f.Commit == "" {
 			report.Annotations = append(report.Annotations, annotate(f))
 		}

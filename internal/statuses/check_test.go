@@ -89,12 +89,12 @@ func TestChecksArePostedBesideStatuses(t *testing.T) {
 
 func TestCheckReportTellsNewFindingsFirst(t *testing.T) {
 	t.Parallel()
-	report := describeCheck(core.Scan{Summary: "2 new (1 critical, 1 high)", VerdictReason: "fail_on: high"},
+	report := describeCheck(told{core.Scan{Summary: "2 new (1 critical, 1 high)", VerdictReason: "fail_on: high"},
 		&core.Coverage{Left: []core.Omission{{Reason: core.LeftOut("size"), Count: 3}}}, []core.Finding{
 			{Severity: core.Critical, Title: "Key [x](http://evil) @acme | <b>", File: "a.go", Line: 3, Commit: strings.Repeat("c", 40)},
 			{Severity: core.High, RuleID: "G1", Message: "m\x1b[31m", File: "b.go", Line: 7, EndLine: 9},
 			{Severity: core.Low, Title: "no place"},
-		}, "https://scanhook.example/scans/r")
+		}}, "https://scanhook.example/scans/r")
 	if len(report.Annotations) != 1 || report.Annotations[0].File != "b.go" || strings.Contains(report.Annotations[0].Message, "\x1b") {
 		t.Errorf("annotations are %+v", report.Annotations)
 	}

@@ -111,14 +111,17 @@ func (s *sender) noteText(ctx context.Context, note notes.Note, subject notes.Su
 	if subject.ScanID == 0 || closed && note.Checked() || !s.Store.CommentMode(note.SourcePlatform, subject.ProjectName).Writes() {
 		return "", nil
 	}
-	told, err := s.read(ctx, subject.ScanID)
-	if err != nil || note.NoteID == 0 && !isWorthTheFirst(note, subject, told.scan) {
+	scan, err := s.Store.GetScanByID(ctx, subject.ScanID)
+	switch {
+	case err != nil || note.NoteID == 0 && !isWorthTheFirst(note, subject, scan):
 		return "", err
-	}
-	if closed && !told.scan.Status.Ended() {
+	case scan.Status.Ended():
+		told, err := s.read(ctx, scan)
+		return headOf(scan) + describe(told, s.Store.PageOf(scan)), err
+	case closed:
 		return "", errInProgress
 	}
-	return noteOf(told, s.Store.PageOf(told.scan)), nil
+	return headOf(scan), nil
 }
 
 // isWorthTheFirst tells whether a request gets a comment where it has none: its head was judged. One that is closed by now gets it only if it
@@ -131,14 +134,10 @@ func isWorthTheFirst(note notes.Note, subject notes.Subject, scan core.Scan) boo
 	return note.PostedAt == nil && state != core.StatusCancelled && scan.FinishedAt != nil && !note.DesiredAt.Before(*scan.FinishedAt)
 }
 
-// noteOf is the text about the head of a request.
-func noteOf(t told, page string) string {
-	state, text := core.StatusFor(t.scan)
-	head := fmt.Sprintf("### %s: %s\n\n%s, commit %s\n", plain(t.scan.Context), words[state], plain(text), core.ShortSHA(t.scan.CommitSHA))
-	if !t.scan.Status.Ended() {
-		return head
-	}
-	return head + describe(t.scan, t.coverage, t.found, page)
+// headOf is how the text about the head of a request begins.
+func headOf(scan core.Scan) string {
+	state, text := core.StatusFor(scan)
+	return fmt.Sprintf("### %s: %s\n\n%s, commit %s\n", plain(scan.Context), words[state], plain(text), core.ShortSHA(scan.CommitSHA))
 }
 
 // words are what people call the states.
@@ -204,39 +203,35 @@ func (p *Poster) logNote(note notes.Note, subject notes.Subject, end notes.End, 
 // maxListed bounds the findings in a text.
 const maxListed = 20
 
-// told is what a text tells of a scan: its new findings that are not dismissed are the most urgent first.
+// told is what a text tells of an ended scan: its new findings that are not dismissed are the most urgent first.
 type told struct {
 	scan     core.Scan
 	coverage *core.Coverage
 	found    []core.Finding
 }
 
-func (p *Poster) read(ctx context.Context, id int64) (t told, err error) {
-	if t.scan, err = p.Store.GetScanByID(ctx, id); err != nil {
-		return t, err
-	}
-	jobs, err := p.Store.ListJobs(ctx, t.scan)
+func (p *Poster) read(ctx context.Context, scan core.Scan) (told, error) {
+	jobs, err := p.Store.ListJobs(ctx, scan)
 	if err != nil {
-		return t, err
+		return told{}, err
 	}
-	t.coverage = core.CoverageOf(jobs)
-	t.found, err = p.Store.PageFindings(ctx, t.scan, store.FindingPage{State: core.New, Limit: maxAnnotations})
-	return t, err
+	found, err := p.Store.PageFindings(ctx, scan, store.FindingPage{State: core.New, Limit: maxAnnotations})
+	return told{scan, core.CoverageOf(jobs), found}, err
 }
 
 // describe is, in Markdown, what follows the sentence of an ended scan's status.
-func describe(scan core.Scan, coverage *core.Coverage, found []core.Finding, page string) string {
+func describe(t told, page string) string {
 	var text strings.Builder
-	if scan.VerdictReason != "" {
-		fmt.Fprintf(&text, "\nThe gate: %s.\n", plain(scan.VerdictReason))
+	if t.scan.VerdictReason != "" {
+		fmt.Fprintf(&text, "\nThe gate: %s.\n", plain(t.scan.VerdictReason))
 	}
-	if coverage != nil && coverage.NotSearched() > 0 {
-		fmt.Fprintf(&text, "\nNot searched: %d, which may hold findings.\n", coverage.NotSearched())
+	if t.coverage != nil && t.coverage.NotSearched() > 0 {
+		fmt.Fprintf(&text, "\nNot searched: %d, which may hold findings.\n", t.coverage.NotSearched())
 	}
-	if len(found) > 0 {
+	if len(t.found) > 0 {
 		text.WriteString("\nNew findings:\n\n")
 	}
-	for _, f := range found[:min(len(found), maxListed)] {
+	for _, f := range t.found[:min(len(t.found), maxListed)] {
 		fmt.Fprintf(&text, "- **%s** %s", f.Severity, code(cmp.Or(f.Title, f.RuleID)))
 		if f.File != "" {
 			fmt.Fprintf(&text, " in %s", code(placeOf(f)))
@@ -246,8 +241,8 @@ func describe(scan core.Scan, coverage *core.Coverage, found []core.Finding, pag
 		}
 		text.WriteString("\n")
 	}
-	switch rest := len(found) - maxListed; {
-	case len(found) == maxAnnotations: // there may be more than were read
+	switch rest := len(t.found) - maxListed; {
+	case len(t.found) == maxAnnotations: // there may be more than were read
 		text.WriteString("\nand more\n")
 	case rest > 0:
 		fmt.Fprintf(&text, "\nand %d more\n", rest)
