@@ -331,6 +331,8 @@ type HookManager interface {
 	Hooks(ctx context.Context, target core.HookTarget, address string) ([]Hook, error)
 	// AddHook creates a webhook of a target for address, with the first configured secret.
 	AddHook(ctx context.Context, target core.HookTarget, address string) error
+	// DraftHook lists what AddHook would write, without secrets.
+	DraftHook(target core.HookTarget, address string) []HookSetting
 	// RepairHook sets everything that Scanhook needs of a webhook, the secret included.
 	RepairHook(ctx context.Context, hook Hook, address string) error
 }
@@ -352,21 +354,6 @@ type ProjectLister interface {
 func ProjectListerOf(platform Platform) (ProjectLister, bool) {
 	lister, able := platform.(ProjectLister)
 	return lister, able
-}
-
-// HookDrafter is a Platform that says how a webhook is written. scanhook hooks sync --dry-run asks for it.
-type HookDrafter interface {
-	// DraftHook lists what AddHook would write, without secrets.
-	DraftHook(target core.HookTarget, address string) []HookSetting
-}
-
-// DraftOf lists what a platform's AddHook would write, as far as it tells.
-func DraftOf(platform HookManager, target core.HookTarget, address string) []HookSetting {
-	drafter, able := platform.(HookDrafter)
-	if !able {
-		return nil
-	}
-	return drafter.DraftHook(target, address)
 }
 
 // Redeliverer is a Platform that logs its deliveries. scanhook hooks sync and the package that has events delivered again

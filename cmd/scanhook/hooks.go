@@ -298,7 +298,7 @@ func (s *syncer) add(ctx context.Context, target core.HookTarget) ([]deed, error
 	text := "a webhook that calls " + s.address
 	if s.dry {
 		would := deed{verb: "would add", text: text}
-		for _, setting := range platforms.DraftOf(s.manager, target, s.address) {
+		for _, setting := range s.manager.DraftHook(target, s.address) {
 			would.diff = append(would.diff, "+ "+setting.Name+": "+setting.Value)
 		}
 		return []deed{would}, nil

@@ -295,6 +295,8 @@ func (f *hookForge) TestHook(_ context.Context, hook platforms.Hook) error {
 func (f *hookForge) AddHook(context.Context, core.HookTarget, string) error {
 	return errors.ErrUnsupported
 }
+func (f *hookForge) DraftHook(core.HookTarget, string) []platforms.HookSetting { return nil }
+
 func (f *hookForge) RepairHook(context.Context, platforms.Hook, string) error {
 	return errors.ErrUnsupported
 }

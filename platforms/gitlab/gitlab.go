@@ -51,7 +51,6 @@ var (
 	_ platforms.MergeBaseFinder   = (*Platform)(nil)
 	_ platforms.MetadataFetcher   = (*Platform)(nil)
 	_ platforms.HookManager       = (*Platform)(nil)
-	_ platforms.HookDrafter       = (*Platform)(nil)
 	_ platforms.ProjectLister     = (*Platform)(nil)
 	_ platforms.Redeliverer       = (*Platform)(nil)
 )
