@@ -319,13 +319,17 @@ func (p *Platform) callHooks(ctx context.Context, method string, target core.Hoo
 	if ref != "" {
 		owner = gogitlab.PathEscape(ref)
 	}
-	request, err := p.api.NewRequest(method, kind+"/"+owner+"/hooks"+path, options,
-		[]gogitlab.RequestOptionFunc{gogitlab.WithContext(ctx)})
-	if err != nil {
-		return err
-	}
-	response, err := p.api.Do(request, answer)
+	response, err := p.call(ctx, method, kind+"/"+owner+"/hooks"+path, options, answer)
 	return p.hookError(response, err)
+}
+
+// call makes a call that go-gitlab has no function for, or no tolerant answer.
+func (p *Platform) call(ctx context.Context, method, path string, options, answer any) (*gogitlab.Response, error) {
+	request, err := p.api.NewRequest(method, path, options, []gogitlab.RequestOptionFunc{gogitlab.WithContext(ctx)})
+	if err != nil {
+		return nil, err
+	}
+	return p.api.Do(request, answer)
 }
 
 // hookError adds a case to classify: GitLab hides webhooks from users who are not maintainers.

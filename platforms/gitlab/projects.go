@@ -15,40 +15,28 @@ const (
 	maxProjectPages = 100
 )
 
-// projectsPage selects projects. GitLab turns pages of large lists by the last id only.
-type projectsPage struct {
-	MinAccess int    `url:"min_access_level"`
-	Archived  bool   `url:"archived"`
-	Simple    bool   `url:"simple"`
-	OrderBy   string `url:"order_by"`
-	Sort      string `url:"sort"`
-	After     int64  `url:"id_after"`
-	PerPage   int    `url:"per_page"`
-}
-
-// Projects lists the projects whose webhooks the token may manage, without those that are archived.
+// Projects lists the projects whose webhooks the token may manage, without those that are archived. GitLab turns pages of large lists by
+// the last id only.
 func (p *Platform) Projects(ctx context.Context) (projects []string, err error) {
 	if p.token == "" {
 		return nil, platforms.ErrNoToken
 	}
-	page := projectsPage{
-		MinAccess: int(gogitlab.MaintainerPermissions), Simple: true, OrderBy: "id", Sort: "asc", PerPage: projectsPerPage,
+	last := 0
+	page := gogitlab.ListProjectsOptions{
+		ListOptions: gogitlab.ListOptions{PerPage: projectsPerPage}, IDAfter: &last, OrderBy: gogitlab.Ptr("id"), Sort: gogitlab.Ptr("asc"),
+		MinAccessLevel: gogitlab.Ptr(gogitlab.MaintainerPermissions), Archived: gogitlab.Ptr(false), Simple: gogitlab.Ptr(true),
 	}
 	for range maxProjectPages {
 		var found []struct {
-			ID   int64          `json:"id"`
+			ID   int            `json:"id"`
 			Path platforms.Text `json:"path_with_namespace"`
 		}
-		request, err := p.api.NewRequest(http.MethodGet, "projects", page, []gogitlab.RequestOptionFunc{gogitlab.WithContext(ctx)})
-		if err != nil {
-			return nil, err
-		}
-		response, err := p.api.Do(request, &found)
+		response, err := p.call(ctx, http.MethodGet, "projects", page, &found)
 		if err := p.classify(response, err); err != nil {
 			return nil, fmt.Errorf("listing projects: %w", err)
 		}
 		for _, project := range found {
-			projects, page.After = append(projects, string(project.Path)), max(page.After, project.ID)
+			projects, last = append(projects, string(project.Path)), max(last, project.ID)
 		}
 		if len(found) < projectsPerPage {
 			break
