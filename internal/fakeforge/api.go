@@ -169,6 +169,16 @@ func (s *Server) RepositoryOf(r *http.Request) (Repository, bool) {
 	return s.Repository(r.PathValue("owner") + "/" + r.PathValue("name"))
 }
 
+// RequestOf is the request that a call is about: its number is a part of the path.
+func (s *Server) RequestOf(r *http.Request, part string) (RequestSpec, bool) {
+	repo, ok := s.RepositoryOf(r)
+	number, err := strconv.ParseInt(r.PathValue(part), 10, 64)
+	if !ok || err != nil {
+		return RequestSpec{}, false
+	}
+	return s.FindRequest(repo.Project, number)
+}
+
 // HookOwnerOf is a Hook with the project or group that a call is about, or with neither for an App; false where the
 // forge does not know it.
 func (s *Server) HookOwnerOf(r *http.Request) (Hook, bool) {

@@ -43,10 +43,8 @@ func (c IssueComments) one(r *http.Request) fakeforge.Answer {
 
 func (c IssueComments) ofRequest(answer func(fakeforge.CommentAPI, *http.Request, fakeforge.RequestSpec) fakeforge.Answer) fakeforge.Endpoint {
 	return func(r *http.Request) fakeforge.Answer {
-		repo, ok := c.RepositoryOf(r)
-		number, err := strconv.ParseInt(r.PathValue("a"), 10, 64)
-		spec, known := c.FindRequest(repo.Project, number)
-		if !ok || err != nil || !known {
+		spec, known := c.RequestOf(r, "a")
+		if !known {
 			return c.API.NotFound
 		}
 		return answer(c.API, r, spec)

@@ -56,10 +56,8 @@ func (q *requests) register(f *fakeforge.Forge) {
 
 func (q *requests) withRequest(answer func(*http.Request, fakeforge.RequestSpec) fakeforge.Answer) fakeforge.Endpoint {
 	return func(r *http.Request) fakeforge.Answer {
-		repo, ok := q.RepositoryOf(r)
-		number, err := strconv.ParseInt(r.PathValue("iid"), 10, 64)
-		spec, known := q.FindRequest(repo.Project, number)
-		if !ok || err != nil || !known {
+		spec, known := q.RequestOf(r, "iid")
+		if !known {
 			return fakeforge.Refuse(http.StatusNotFound, "404 Not found")
 		}
 		return answer(r, spec)
