@@ -77,6 +77,16 @@ type place struct {
 	core.HookTarget
 }
 
+func projectPlace(platform, project string) place {
+	return place{platform, core.HookTarget{Scope: core.ScopeProject, Owner: project}}
+}
+
+// key is the same for all ways to write the place.
+func (p place) key() place {
+	p.Owner = core.ProjectKey(p.Owner)
+	return p
+}
+
 // syncing is one run of scanhook hooks sync.
 type syncing struct {
 	config                    *config.Config
@@ -106,7 +116,7 @@ func (s *syncing) choose(args []string) (err error) {
 		}
 	}
 	for _, project := range projects {
-		s.places = append(s.places, place{project.SourcePlatform, core.HookTarget{Scope: core.ScopeProject, Owner: project.ProjectName}})
+		s.places = append(s.places, projectPlace(project.SourcePlatform, project.ProjectName))
 	}
 	if len(s.places) == 0 && !s.all {
 		return errors.New("no entry of repositories names a project without a glob: give the projects, such as " +
@@ -172,7 +182,7 @@ func (s *syncing) run(ctx context.Context) error {
 func (s *syncing) addListed(ctx context.Context, syncers map[string]*syncer) {
 	known := map[place]bool{}
 	for _, at := range s.places {
-		known[place{at.platform, core.HookTarget{Scope: at.Scope, Owner: core.ProjectKey(at.Owner)}}] = true
+		known[at.key()] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(syncers)) {
 		if !s.config.Verifies(name) {
@@ -184,10 +194,10 @@ func (s *syncing) addListed(ctx context.Context, syncers map[string]*syncer) {
 		}
 		for _, project := range projects {
 			_, configured := s.policies.For(name, project)
-			key := place{name, core.HookTarget{Scope: core.ScopeProject, Owner: core.ProjectKey(project)}}
-			if configured && !known[key] && platforms.CheckProject(project) == nil {
-				known[key] = true
-				s.places = append(s.places, place{name, core.HookTarget{Scope: core.ScopeProject, Owner: project}})
+			at := projectPlace(name, project)
+			if configured && !known[at.key()] && platforms.CheckProject(project) == nil {
+				known[at.key()] = true
+				s.places = append(s.places, at)
 			}
 		}
 	}
