@@ -38,7 +38,7 @@ func (s *Server) Hooks(ctx context.Context, target core.HookTarget, address stri
 		return nil, fmt.Errorf("listing webhooks of %s: %w", target, err)
 	}
 	list, answer, err := api.List(ctx)
-	if err := s.HookError(answer, err); err != nil {
+	if err := platforms.Readable(s.HookError(answer, err), err); err != nil {
 		return nil, fmt.Errorf("listing webhooks of %s: %w", target, err)
 	}
 	var hooks []platforms.Hook

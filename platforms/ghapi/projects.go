@@ -36,7 +36,11 @@ func (s *Server) Projects(ctx context.Context) (projects []string, err error) {
 		}
 		path := fmt.Sprintf("user/repos?per_page=%[1]d&limit=%[1]d&page=%[2]d", reposPerPage, page)
 		answer, err := s.Call(ctx, client, http.MethodGet, path, nil, &found)
-		if err := s.HookError(answer, err); err != nil {
+		err = platforms.Readable(s.HookError(answer, err), err)
+		if err == nil && found == nil {
+			err = platforms.ErrUnreadable
+		}
+		if err != nil {
 			return nil, fmt.Errorf("listing repositories: %w", err)
 		}
 		for _, repository := range found {

@@ -20,6 +20,7 @@ func (p *Platform) MergeBase(ctx context.Context, project, branch, sha string) (
 
 // comparison is what Gitea answers about two commits: all commits that only the second has, and no merge base.
 type comparison struct {
+	Total   *int `json:"total_commits"`
 	Commits []struct {
 		SHA     platforms.Text `json:"sha"`
 		Parents []struct {
@@ -37,10 +38,13 @@ func (p *Platform) compare(ctx context.Context, project, branch, sha string) (st
 		owner, name, url.PathEscape(branch), sha)
 	var found comparison
 	answer, err := p.Call(ctx, client, http.MethodGet, path, nil, &found)
-	if err := p.Classify(answer, err); err != nil {
+	err = platforms.Readable(p.Classify(answer, err), err)
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if len(found.Commits) == 0 && err == nil {
+	case found.Total == nil:
+		return "", fmt.Errorf("%w: it does not tell how many commits there are", platforms.ErrUnreadable)
+	case len(found.Commits) == 0:
 		return sha, nil
 	}
 	return found.base()

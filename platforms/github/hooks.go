@@ -170,7 +170,7 @@ func (p *Platform) deliveries(ctx context.Context, hook platforms.Hook, since ti
 	page := &gogithub.ListCursorOptions{PerPage: deliveriesPerPage}
 	for range maxDeliveryPages {
 		found, answer, err := api.Deliveries(ctx, hook.ID, page)
-		if err := p.HookError(answer, err); err != nil {
+		if err := platforms.Readable(p.HookError(answer, err), err); err != nil {
 			return nil, err
 		}
 		older := slices.IndexFunc(found, func(d *gogithub.HookDelivery) bool { return d.GetDeliveredAt().Before(since) })
@@ -198,7 +198,7 @@ func unused(delivery *gogithub.HookDelivery) bool {
 // appHeader finds the ids that identify an App's webhook: the API tells them only in the headers of a delivery.
 func (p *Platform) appHeader(ctx context.Context, delivery int64) (http.Header, error) {
 	found, answer, err := p.app.asApp.Apps.GetHookDelivery(ctx, delivery)
-	if err := p.HookError(answer, err); err != nil {
+	if err := platforms.Readable(p.HookError(answer, err), err); err != nil {
 		return nil, err
 	}
 	header := http.Header{}

@@ -28,7 +28,7 @@ func (p *Platform) compare(ctx context.Context, project, branch, sha string) (st
 	}
 	options := pastFiles
 	comparison, answer, err := client.Repositories.CompareCommits(ctx, owner, name, branch, sha, &options)
-	if err := p.Classify(answer, err); err != nil {
+	if err := platforms.Readable(p.Classify(answer, err), err); err != nil {
 		return "", err
 	}
 	base := comparison.GetMergeBaseCommit().GetSHA()

@@ -25,7 +25,7 @@ func TestMergeBase(t *testing.T) {
 		"told":                 {200, `{"merge_base_commit":{"sha":"` + base + `"},"commits":[{}]}`, base, nil},
 		"Gitea does not tell":  {200, `{"total_commits":1,"commits":[]}`, "", platforms.ErrUnknownCommit},
 		"nonsense":             {200, `{"merge_base_commit":{"sha":"--upload-pack=x"}}`, "", platforms.ErrUnknownCommit},
-		"an answer cut short":  {200, `{"merge_base_commit":{"sha":"` + base, "", platforms.ErrUnknownCommit},
+		"an answer cut short":  {200, `{"merge_base_commit":{"sha":"` + base, "", platforms.ErrUnreadable},
 		"no common history":    {404, `{"message":"Not Found"}`, "", nil},
 		"a branch not existed": {422, `{"message":"No commit found for SHA: main"}`, "", platforms.ErrUnknownCommit},
 	}

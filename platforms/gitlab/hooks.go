@@ -320,7 +320,11 @@ func (p *Platform) callHooks(ctx context.Context, method string, target core.Hoo
 		owner = gogitlab.PathEscape(ref)
 	}
 	response, err := p.call(ctx, method, kind+"/"+owner+"/hooks"+path, options, answer)
-	return p.hookError(response, err)
+	classified := p.hookError(response, err)
+	if method == http.MethodGet {
+		return platforms.Readable(classified, err)
+	}
+	return classified
 }
 
 // call makes a call that go-gitlab has no function for, or no tolerant answer.

@@ -88,7 +88,7 @@ func (p *Platform) MergeBase(ctx context.Context, project, branch, sha string) (
 	}
 	options := gogitlab.MergeBaseOptions{Ref: &[]string{branch, sha}}
 	commit, answer, err := p.api.Repositories.MergeBase(project, &options, gogitlab.WithContext(ctx))
-	if err := p.classify(answer, err); err != nil {
+	if err := platforms.Readable(p.classify(answer, err), err); err != nil {
 		return "", fmt.Errorf("asking %s for the merge base of %s: %w", p.name, project, err)
 	}
 	if commit == nil || !core.IsCommitSHA(commit.ID) {

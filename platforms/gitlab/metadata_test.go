@@ -103,7 +103,7 @@ func TestMergeBase(t *testing.T) {
 		"an unknown branch":   {400, `{"message":"400 Bad request - Could not find ref: main"}`, "", platforms.ErrRefused},
 		"nonsense":            {200, `{"id":"main"}`, "", platforms.ErrUnknownCommit},
 		"nothing":             {200, `null`, "", platforms.ErrUnknownCommit},
-		"an answer cut short": {200, `{"id":"` + base, "", platforms.ErrUnknownCommit},
+		"an answer cut short": {200, `{"id":"` + base, "", platforms.ErrUnreadable},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

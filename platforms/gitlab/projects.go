@@ -32,7 +32,11 @@ func (p *Platform) Projects(ctx context.Context) (projects []string, err error) 
 			Path platforms.Text `json:"path_with_namespace"`
 		}
 		response, err := p.call(ctx, http.MethodGet, "projects", page, &found)
-		if err := p.classify(response, err); err != nil {
+		err = platforms.Readable(p.classify(response, err), err)
+		if err == nil && found == nil {
+			err = platforms.ErrUnreadable
+		}
+		if err != nil {
 			return nil, fmt.Errorf("listing projects: %w", err)
 		}
 		for _, project := range found {

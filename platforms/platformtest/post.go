@@ -23,6 +23,7 @@ func (s Subject) RunPosts(t *testing.T) {
 	t.Run("post within deadline", s.deadline)
 	t.Run("one limit for all calls", s.throttled)
 	t.Run("no comment for an answer that cannot be read", s.unreadable)
+	t.Run("no list that cannot be read", s.unreadableLists)
 }
 
 func (s Subject) postWithoutToken(t *testing.T) {
@@ -221,6 +222,35 @@ func (s Subject) unreadable(t *testing.T) {
 			kept, err := keeper.KeepNote(t.Context(), core.Project{Name: "acme/widgets"}, 7, platforms.Note{ID: test.id, Marker: "m", Text: "m"})
 			if got := outcomeOf(err); got != retry || errors.Is(err, platforms.ErrGone) || posts != test.posts {
 				t.Errorf("%+v, %s, %v after %d new comments; want an error that is worth a retry after %d", kept, got, err, posts, test.posts)
+			}
+		})
+	}
+}
+
+// unreadableLists checks that an answer that cannot be read is not taken for the end of a list, nor for an empty one.
+func (s Subject) unreadableLists(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{"the page of a proxy": "<html>", "a list, cut": `[{"id":5,"na`, "nothing": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+			t.Cleanup(server.Close)
+			platform := s.platform(t, server.URL)
+			if base, err := platform.(platforms.MergeBaseFinder).MergeBase(t.Context(), "acme/widgets", "main", SHA); base != "" || err == nil {
+				t.Errorf("merge base: want an error, got %q", base)
+			}
+			if lister, able := platforms.ProjectListerOf(platform); able {
+				if found, err := lister.Projects(t.Context()); outcomeOf(err) != retry {
+					t.Errorf("projects: want an error that is worth a retry, got %q, %v", found, err)
+				}
+			}
+			if answer == "" {
+				return // go-github and go-gitlab read nothing as an empty list
+			}
+			target := core.HookTarget{Scope: core.ScopeProject, Owner: "acme/widgets"}
+			found, err := platform.(platforms.HookManager).Hooks(t.Context(), target, "https://scanhook.example/webhooks/x")
+			if outcomeOf(err) != retry {
+				t.Errorf("webhooks: want an error that is worth a retry, got %v, %v", found, err)
 			}
 		})
 	}
