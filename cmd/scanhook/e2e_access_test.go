@@ -186,7 +186,11 @@ func (w *world) tables() map[string]string {
 	names := w.rows(`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'`)
 	digests := map[string]string{}
 	for _, name := range names {
-		digests[name] = fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(w.rows(`SELECT * FROM "`+name+`"`), "\n"))))
+		columns := "*"
+		if name == "sessions" {
+			columns = "key, person" // a session that is used ends later, which a slow machine sees
+		}
+		digests[name] = fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(w.rows(`SELECT `+columns+` FROM "`+name+`"`), "\n"))))
 	}
 	return digests
 }
