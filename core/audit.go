@@ -22,6 +22,7 @@ const (
 	AuditDeriveAgain   AuditAction = "derive again"  // a webhook call that was set aside
 	AuditLogin         AuditAction = "login"         // a session on the pages began
 	AuditLoginRefused  AuditAction = "login refused" // an address tried wrong tokens
+	AuditSessionsEnded AuditAction = "logged out"    // all sessions of somebody were ended
 	AuditConfiguration AuditAction = "configuration" // Scanhook started with other settings than before
 
 	AuditReportReplaced AuditAction = "report replaced" // by another one of the same scanner and category
@@ -30,7 +31,7 @@ const (
 // AuditActions are all actions, in the order in which people look for them.
 var AuditActions = []AuditAction{
 	AuditTriage, AuditComment, AuditReport, AuditReportReplaced, AuditReportFailed, AuditConfiguration, AuditExpected, AuditScanOpened, AuditRescan,
-	AuditOverride, AuditScanDeleted, AuditDeriveAgain, AuditLogin, AuditLoginRefused,
+	AuditOverride, AuditScanDeleted, AuditDeriveAgain, AuditLogin, AuditLoginRefused, AuditSessionsEnded,
 }
 
 // maxAuditText is the length in bytes that a subject or a detail is cut to.

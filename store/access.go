@@ -22,11 +22,17 @@ import (
 // Session is a login to the pages. The key is not what the browser holds, so that nobody who reads the database can log
 // in with it.
 type Session struct {
-	Key    string `db:"key"`
-	Person string `db:"person"` // who it is, as the pages show it; empty when the key determines it
+	Key     string `db:"key"`
+	Person  string `db:"person"`  // who it is, as the pages show it; empty when the key determines it
+	Subject string `db:"subject"` // whose it is, by what never changes of them; empty when the release before opened it
+	Name    string `db:"name"`    // of whose it is, for people
+	Address string `db:"address"` // from which it was opened
 
-	ExpiresAt time.Time `db:"expires_at"` // set by the store
+	OpenedAt  *time.Time `db:"opened_at"`  // set by the store
+	ExpiresAt time.Time  `db:"expires_at"` // set by the store
 }
+
+var sessionColumns = sqldb.ColumnsOf[Session]()
 
 // PutSession keeps a session for the given time; sessions that are over are cleared away.
 func (s *Store) PutSession(ctx context.Context, session Session, lasts time.Duration) error {
@@ -35,8 +41,10 @@ func (s *Store) PutSession(ctx context.Context, session Session, lasts time.Dura
 		if _, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM sessions WHERE expires_at <= ?`), now); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, tx.Rebind(`INSERT INTO sessions (key, person, expires_at) VALUES (?, ?, ?)`),
-			session.Key, session.Person, now.Add(lasts))
+		session.OpenedAt, session.ExpiresAt = &now, now.Add(lasts)
+		_, err := tx.NamedExecContext(ctx, `
+			INSERT INTO sessions (key, person, subject, name, address, opened_at, expires_at)
+			VALUES (:key, :person, :subject, :name, :address, :opened_at, :expires_at)`, session)
 		return err
 	})
 	if err != nil {
@@ -50,7 +58,7 @@ func (s *Store) FindSession(ctx context.Context, keys []string) (Session, error)
 	if len(keys) == 0 {
 		return Session{}, fmt.Errorf("finding session: %w", core.ErrNotFound)
 	}
-	query, args, err := sqlx.In(`SELECT key, person, expires_at FROM sessions WHERE key IN (?) AND expires_at > ? LIMIT 1`, keys, s.clock.Timestamp())
+	query, args, err := sqlx.In(`SELECT `+sessionColumns+` FROM sessions WHERE key IN (?) AND expires_at > ? LIMIT 1`, keys, s.clock.Timestamp())
 	if err != nil {
 		return Session{}, fmt.Errorf("finding session: %w", err)
 	}
@@ -84,6 +92,19 @@ func (s *Store) DeleteSession(ctx context.Context, key string) error {
 		return fmt.Errorf("ending session: %w", err)
 	}
 	return nil
+}
+
+// ListSessions returns the sessions of a subject that are not over, or of all, with those of one person together, the newest first.
+func (s *Store) ListSessions(ctx context.Context, subject string, limit int) (list []Session, err error) {
+	var where sqldb.Conditions
+	where.Add(true, `expires_at > ?`, s.clock.Timestamp())
+	where.Add(subject != "", `subject = ?`, subject)
+	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`SELECT `+sessionColumns+` FROM sessions `+where.SQL()+`
+		ORDER BY name, subject, opened_at DESC LIMIT ?`), append(where.Args, limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("listing sessions: %w", sqldb.Classify(err))
+	}
+	return list, nil
 }
 
 // Object is what a request names: a scan by its reference_id, a finding, a run or a delivery by its id, or a project by its name.

@@ -72,6 +72,40 @@ func TestSessionsEnd(t *testing.T) {
 	})
 }
 
+// All sessions of one person end at once, with those that an earlier release opened, which say not whose they are.
+func TestSessionsOfOnePersonEndTogether(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		for key, subject := range map[string]string{"a": "token ada", "b": "token ada", "c": "oidc https://login.example 1", "old": ""} {
+			err := s.PutSession(t.Context(), store.Session{Key: key, Subject: subject, Name: "name of " + key, Address: "192.0.2.1"}, time.Hour)
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if list, err := s.ListSessions(t.Context(), "token ada", 10); err != nil || len(list) != 2 || list[0].OpenedAt == nil || list[0].Address == "" {
+			t.Errorf("the sessions of ada: %+v, %v", list, err)
+		}
+		if err := s.EndSessions(t.Context(), "token ada", "root"); err != nil {
+			t.Fatal(err)
+		}
+		list, err := s.ListSessions(t.Context(), "", 10)
+		if err != nil || len(list) != 1 || list[0].Key != "c" {
+			t.Errorf("left: %+v, %v", list, err)
+		}
+		for _, key := range []string{"a", "b", "old"} {
+			if _, err := s.FindSession(t.Context(), []string{key}); !errors.Is(err, core.ErrNotFound) {
+				t.Errorf("the session %s goes on: %v", key, err)
+			}
+		}
+		events, err := s.ListAudit(t.Context(), store.AuditFilter{Limit: 9})
+		if err != nil || len(events) != 1 || events[0].Action != core.AuditSessionsEnded || events[0].Actor != "root" ||
+			!strings.HasPrefix(events[0].Subject, "of name of ") || events[0].Detail != "2 sessions" {
+			t.Errorf("audit: %+v, %v", events, err)
+		}
+	})
+}
+
 // asks is the context of somebody with a role in projects.
 func asks(t *testing.T, role access.Role, projects ...string) context.Context {
 	return access.With(t.Context(), access.Actor{Name: "ada", Grants: []access.Grant{{Role: role, Projects: projects}}})

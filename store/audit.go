@@ -243,6 +243,32 @@ func (s *Store) RecordAudit(ctx context.Context, event core.AuditEvent) error {
 	return nil
 }
 
+// EndSessions ends all sessions of a subject, and those of which nobody knows whose they are. The audit has who ended them.
+func (s *Store) EndSessions(ctx context.Context, subject, by string) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		now := s.clock.Timestamp()
+		var open []string
+		err := tx.SelectContext(ctx, &open, tx.Rebind(`SELECT name FROM sessions WHERE subject = ? AND expires_at > ?`), subject, now)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM sessions WHERE subject IN (?, '')`), subject); err != nil {
+			return err
+		}
+		of := subject
+		if len(open) > 0 {
+			of = open[0]
+		}
+		return s.audit(ctx, tx, core.AuditEvent{
+			Actor: by, Action: core.AuditSessionsEnded, Subject: "of " + of, Detail: core.Plural(len(open), "session"),
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("ending sessions: %w", err)
+	}
+	return nil
+}
+
 // PutConfiguration keeps the settings that Scanhook runs with, by key, and returns the keys that changed since the last
 // start. Secrets come in a form that only shows whether they changed. The change is audited with the name of who
 // started Scanhook; what a new database starts with is no change.

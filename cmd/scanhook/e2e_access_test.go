@@ -27,7 +27,7 @@ import (
 // openToAll are the routes that need no role. Nothing of a project may be in their answers.
 var openToAll = []string{
 	"GET /healthz", "GET /readyz", "GET /metrics", "GET /docs", "GET /openapi.json", "GET /openapi.yaml", "GET /openapi-3.0.json",
-	"GET /openapi-3.0.yaml", "GET /static/:file", "GET /login", "POST /login", "GET /login/once/:code", "POST /logout",
+	"GET /openapi-3.0.yaml", "GET /static/:file", "GET /login", "POST /login", "GET /login/once/:code", "POST /logout", "POST /logout/everywhere",
 	"POST /webhooks/:platform", "GET /badge/:platform/*project", // only where the policy says so
 }
 
@@ -35,6 +35,7 @@ const (
 	everyRole = "reader triager uploader admin"
 	readers   = "reader triager admin"
 	judges    = "triager admin"
+	ofAll     = "everywhere" // only those whose role is not for some projects
 )
 
 // rolesOfPages are the roles that pages take. Those of the API are in its description.
@@ -46,7 +47,7 @@ var rolesOfPages = map[string]string{
 	"POST /alerts/decide": judges, "POST /alerts/undo": judges, "POST /comments/:platform/*alert": judges,
 	"GET /alerts/:platform/*alert": readers, "GET /projects": readers, "GET /projects/:platform/*project": readers,
 	"POST /metrics/:id/expected": judges, "GET /deliveries": readers, "GET /explain": readers, "GET /explain/:sha": readers,
-	"GET /audit": "admin",
+	"GET /audit": "admin", "GET /sessions": everyRole, "POST /sessions/end": "admin " + ofAll,
 }
 
 const accessConfiguration = `
@@ -226,6 +227,11 @@ type route struct {
 
 func (r route) String() string { return r.method + " " + r.path }
 
+// isFor tells whether a caller may use the route for their projects.
+func (r route) isFor(c caller) bool {
+	return slices.Contains(r.roles, c.role) && (c.scope == "all" || !slices.Contains(r.roles, ofAll))
+}
+
 // routes are all that the program has, apart from those that are open to all.
 func (w *world) routes() (list []route) {
 	w.Helper()
@@ -352,7 +358,7 @@ func (w *world) content(r route, of things) (body, kind string) {
 	case r.page && r.method == http.MethodPost:
 		form := url.Values{
 			"verdict": {"FP"}, "decision": {of["decision"]}, "expected": {"yes"}, "back": {"/"}, "alert": {of["alerts"]},
-			"comments": {"seen"},
+			"comments": {"seen"}, "subject": {"token nobody"},
 		}
 		if r.path == "/alerts/undo" {
 			form.Set("batch", of["batch"])
@@ -458,7 +464,7 @@ func TestEveryRouteAdmitsOnlyWhoMay(t *testing.T) {
 // refuses tries what a caller may not do.
 func (w *world) refuses(c caller, r route, mine, theirs things) {
 	w.Helper()
-	may := slices.Contains(r.roles, c.role)
+	may := r.isFor(c)
 	for _, of := range []things{mine, theirs} {
 		foreign := c.scope == "own" && of["project"] == other
 		if may && !foreign {
@@ -496,7 +502,7 @@ func (w *world) hides(c caller, r route, of things, body string, theirs things) 
 // allows tries what a caller may do, each time to something new.
 func (w *world) allows(c caller, r route, mine things) {
 	w.Helper()
-	if !slices.Contains(r.roles, c.role) {
+	if !r.isFor(c) {
 		return
 	}
 	of := mine

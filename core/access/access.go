@@ -24,6 +24,8 @@ const (
 	Judge      Act = "judge"      // say which findings and pipeline runs are a problem
 	Bring      Act = "bring"      // reports of scanners, and commits to scan
 	Administer Act = "administer" // delete scans, derive calls again, read the audit log
+
+	ManagePeople Act = "manage people" // see who has logged in, and log them out; never in some projects only
 )
 
 // Role is a set of acts.
@@ -45,7 +47,7 @@ var acts = map[Role][]Act{
 	Reader:   {ReadScans, Read},
 	Triager:  {ReadScans, Read, Rescan, Judge},
 	Uploader: {ReadScans, Rescan, Bring},
-	Admin:    {ReadScans, Read, Rescan, Judge, Bring, Administer},
+	Admin:    {ReadScans, Read, Rescan, Judge, Bring, Administer, ManagePeople},
 }
 
 // RolesFor are the roles that may do an act.
@@ -70,7 +72,7 @@ type Grant struct {
 func (g Grant) allows(w Wish) bool {
 	brings := w.Scanner == "" || len(g.Scanners) == 0 ||
 		slices.ContainsFunc(g.Scanners, func(glob string) bool { return core.Matches(glob, w.Scanner) })
-	return brings && slices.Contains(acts[g.Role], w.Act)
+	return brings && slices.Contains(acts[g.Role], w.Act) && (w.Act != ManagePeople || g.unbounded())
 }
 
 // unbounded tells whether the grant is for all projects, whatever their names will be.
@@ -188,6 +190,9 @@ func (a Actor) refuse(w Wish, where string) error {
 		return errOwnCommit
 	}
 	scanner := ""
+	if w.Act == ManagePeople {
+		where = " for all projects"
+	}
 	if w.Scanner != "" {
 		scanner = fmt.Sprintf(", for the scanner %.64q", w.Scanner)
 	}

@@ -19,12 +19,12 @@ func TestRolesMayWhatTheyAreFor(t *testing.T) {
 		access.Reader:   "read scans, read",
 		access.Triager:  "read scans, read, rescan, judge",
 		access.Uploader: "read scans, rescan, bring",
-		access.Admin:    "read scans, read, rescan, judge, bring, administer",
+		access.Admin:    "read scans, read, rescan, judge, bring, administer, manage people",
 		"owner":         "",
 	} {
 		var may []string
 		for _, act := range []access.Act{
-			access.ReadScans, access.Read, access.Rescan, access.Judge, access.Bring, access.Administer,
+			access.ReadScans, access.Read, access.Rescan, access.Judge, access.Bring, access.Administer, access.ManagePeople,
 		} {
 			if grants(access.Grant{Role: role}).MayIn(act, shop) {
 				may = append(may, string(act))

@@ -309,6 +309,67 @@ func TestExchangedTokenEndsItsSessions(t *testing.T) {
 	}
 }
 
+// browsers are those of ada, of bob, who is an administrator, and of one of some projects, at two replicas that start anew for each.
+func browsers(t *testing.T) func(token string) *site {
+	tokens := auth.Tokens{
+		{Name: "ada", Token: token, Grant: access.Grant{Role: access.Triager}},
+		{Name: "bob", Token: "token-of-bob", Grant: access.Grant{Role: access.Admin}},
+		{Name: "cid", Token: "token-of-cid", Grant: access.Grant{Role: access.Admin, Projects: []string{"github/acme/*"}}},
+	}
+	kept := newSite(t, private).store
+	return func(token string) *site {
+		s := newSite(t, private, func(cfg *web.Config) { cfg.Store, cfg.Tokens = kept, tokens })
+		if answer := s.ask("/login", url.Values{"token": {token}}); answer.Code != http.StatusSeeOther {
+			t.Fatalf("login: %d", answer.Code)
+		}
+		return s
+	}
+}
+
+func (s *site) opens() bool { return s.ask("/projects", nil).Code == http.StatusOK }
+
+func TestLogOutEverywhere(t *testing.T) {
+	t.Parallel()
+	login := browsers(t)
+	here, there, bob := login(token), login(token), login("token-of-bob")
+	contains(t, here.page("/sessions"), "ada", "192.0.2.1", "Log out everywhere")
+	lacks(t, here.page("/sessions"), "bob", "Others")
+	kept := here.cookie
+	if answer := here.ask("/logout/everywhere", url.Values{}); answer.Code != http.StatusSeeOther || here.cookie != "" {
+		t.Errorf("answer %d", answer.Code)
+	}
+	if here.cookie = kept; here.opens() || there.opens() || !bob.opens() {
+		t.Error("not those of ada have ended")
+	}
+	if !login(token).opens() {
+		t.Error("ada cannot log in again")
+	}
+	if answer := newSite(t, private).ask("/sessions", nil); !strings.HasPrefix(answer.Header().Get("Location"), "/hooks/login") {
+		t.Errorf("a stranger's sessions: %d", answer.Code)
+	}
+}
+
+func TestAdministratorsLogOthersOut(t *testing.T) {
+	t.Parallel()
+	login := browsers(t)
+	ada, bob, cid := login(token), login("token-of-bob"), login("token-of-cid")
+	end := url.Values{"subject": {"token ada"}}
+	for name, s := range map[string]*site{"ada": ada, "cid, who is an administrator of some projects": cid} {
+		if answer := s.ask("/sessions/end", end); answer.Code != http.StatusForbidden || !ada.opens() {
+			t.Errorf("%s: %d", name, answer.Code)
+		}
+	}
+	lacks(t, cid.page("/sessions"), "Others")
+	contains(t, bob.page("/sessions"), "Others", "ada", `value="token ada"`)
+	if answer := bob.ask("/sessions/end", end); answer.Code != http.StatusSeeOther || ada.opens() || !cid.opens() || !bob.opens() {
+		t.Errorf("answer %d; not those of ada have ended", answer.Code)
+	}
+	if answer := bob.ask("/sessions/end", url.Values{}); answer.Code != http.StatusBadRequest {
+		t.Errorf("nobody: %d", answer.Code)
+	}
+	contains(t, bob.page("/audit"), "logged out", "of ada", "1 session")
+}
+
 func TestBackLeadsNowhereElse(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, private)

@@ -56,6 +56,8 @@ func (w *Web) Register(router *gin.Engine) {
 		{access.Read, http.MethodGet, "/explain", w.ToTimeline},
 		{access.Read, http.MethodGet, "/explain/:sha", w.ShowTimeline},
 		{access.Administer, http.MethodGet, "/audit", w.ShowAudit},
+		{access.ReadScans, http.MethodGet, "/sessions", w.ShowSessions},
+		{access.ManagePeople, http.MethodPost, "/sessions/end", w.EndSessions},
 	} {
 		pages.Handle(page.method, page.path, w.admit(page.act), w.Handle(page.show))
 	}
@@ -68,11 +70,12 @@ func (w *Web) registerLogin(pages *gin.RouterGroup) {
 	pages.GET("/login", w.Handle(w.ShowLogin))
 	pages.POST("/login", w.Handle(w.LogIn))
 	pages.GET("/login/once/:code", w.Handle(w.Sessions.Accept))
-	if w.OIDC != nil {
-		pages.GET("/login/provider", w.Handle(w.Sessions.ToProvider))
-		pages.GET("/login/callback", w.Handle(w.Sessions.FromProvider))
+	for _, p := range w.Sessions.Providers() {
+		pages.GET(p.Login, w.Handle(func(c *gin.Context) error { return w.Sessions.ToProvider(c, p.Kind) }))
+		pages.GET(p.Callback, w.Handle(func(c *gin.Context) error { return w.Sessions.FromProvider(c, p.Kind) }))
 	}
 	pages.POST("/logout", w.Handle(w.Sessions.LogOut))
+	pages.POST("/logout/everywhere", w.Handle(w.Sessions.LogOutEverywhere))
 }
 
 // protect sets headers that keep browsers safe, and refuses forms that another site sends.

@@ -58,6 +58,46 @@ func TestEventsAnnounceChanges(t *testing.T) {
 	}
 }
 
+// An open page learns nothing more when its session has ended.
+func TestEventsEndWithTheirSession(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, private)
+	s.login()
+	server := httptest.NewServer(s.router)
+	t.Cleanup(server.Close)
+	t.Cleanup(s.pages.Stop)
+	scan := s.scanned(1)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/scans/"+scan.ReferenceID+"/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.AddCookie(&http.Cookie{Name: "scanhook_session", Value: s.cookie})
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	lines := bufio.NewScanner(answer.Body)
+	if !lines.Scan() || answer.StatusCode != http.StatusOK {
+		t.Fatalf("no stream: %d", answer.StatusCode)
+	}
+	shown := lines.Text()
+	if err := s.store.EndSessions(t.Context(), "token ada", "root"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.store.PutReport(t.Context(), scan.ReferenceID, "gitleaks", core.Report{}); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), "data: ") && lines.Text() != shown {
+			t.Errorf("it is told %q", lines.Text())
+		}
+	}
+	if lines.Err() != nil {
+		t.Error(lines.Err())
+	}
+}
+
 // A person who opens very many pages cannot use up the streams of others.
 func TestEventsAreBoundedForEachPerson(t *testing.T) {
 	t.Parallel()

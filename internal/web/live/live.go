@@ -81,7 +81,7 @@ func (s *Streams) Events(c *gin.Context) error {
 		if err != nil || !send(c.Writer, &shown, version) || !live {
 			return nil // the page shows the error when it connects again
 		}
-		if !s.wait(ctx, changed) {
+		if !s.wait(ctx, changed) || !s.Sessions.Lasts(c) {
 			return nil
 		}
 	}

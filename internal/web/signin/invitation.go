@@ -11,7 +11,6 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/auth"
-	"github.com/scanhook/scanhook/store"
 )
 
 // invitations are links that log in once. Only scanhook demo makes them.
@@ -50,7 +49,7 @@ func (s *Sessions) Accept(c *gin.Context) error {
 		return fmt.Errorf("%w: this link logs in once, and was used already or never valid; log in with a token instead", core.ErrNotFound)
 	}
 	id := s.newID()
-	if err := s.open(c, id, store.Session{Key: sessionKey(taken.token.Token, id)}, taken.token.Name); err != nil {
+	if err := s.open(c, id, ofToken(taken.token, id), taken.token.Name); err != nil {
 		return err
 	}
 	c.Redirect(http.StatusSeeOther, s.base.Local(s.base.Path(taken.back)))

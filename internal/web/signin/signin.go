@@ -57,7 +57,8 @@ type Config struct {
 
 // Visitor is who looks at a page. One who has not logged in has no name, and may read where everybody may.
 type Visitor struct {
-	access.Actor // named after the token that the session was opened with, or the person
+	access.Actor        // named after the token that the session was opened with, or the person
+	Subject      string // what never changes of them, and nobody else has
 	session      store.Session
 }
 
@@ -78,19 +79,19 @@ func (v Visitor) Judges(platform, project string) bool {
 type Sessions struct {
 	Config
 	base        httpx.Base
-	provider    *provider // nil without OIDC
+	providers   map[ProviderKind]provider // that are configured
 	invitations invitations
 }
 
 // New returns the sessions of one Scanhook.
 func New(cfg Config) *Sessions {
-	s := &Sessions{Config: cfg, base: httpx.BaseOf(cfg.PublicURL)}
+	s := &Sessions{Config: cfg, base: httpx.BaseOf(cfg.PublicURL), providers: map[ProviderKind]provider{}}
 	if s.Refusals == nil {
 		s.Refusals = &httpx.Limited{Most: maxRefused}
 	}
 	if cfg.OIDC != nil {
 		redirect := strings.TrimRight(cfg.PublicURL.String(), "/") + "/login/callback"
-		s.provider = &provider{OIDC: *cfg.OIDC, redirect: redirect, now: cfg.Now}
+		s.providers[KindOIDC] = &oidcProvider{OIDC: *cfg.OIDC, redirect: redirect, now: cfg.Now}
 	}
 	return s
 }
@@ -103,7 +104,7 @@ func (s *Sessions) LogIn(c *gin.Context, typed string) (ok bool, wait time.Durat
 			return false, 0, cmp.Or(s.refuse(c, "a token whose end has come", token.Name), err)
 		}
 		id := s.newID()
-		return true, 0, s.open(c, id, store.Session{Key: sessionKey(token.Token, id)}, token.Name)
+		return true, 0, s.open(c, id, ofToken(token, id), token.Name)
 	}
 	wait = s.Throttle.Refuse(c, "login with a wrong token")
 	return false, wait, s.refuse(c, "a wrong token", "")
@@ -140,9 +141,17 @@ func (s *Sessions) left(id string) time.Duration {
 	return max(0, time.Unix(start, 0).Add(sessionLength).Sub(s.Now()))
 }
 
+// ofToken is the session with a secret that a token opens.
+func ofToken(token auth.Token, id string) store.Session {
+	return store.Session{Key: sessionKey(token.Token, id), Subject: subjectOf(token)}
+}
+
+func subjectOf(token auth.Token) string { return "token " + token.Name }
+
 // open gives the browser the secret of a session.
 func (s *Sessions) open(c *gin.Context, id string, session store.Session, name string) error {
 	ctx := c.Request.Context()
+	session.Name, session.Address = name, httpx.Client(c)
 	if err := s.Store.PutSession(ctx, session, sessionIdle); err != nil {
 		return err
 	}
@@ -232,44 +241,71 @@ func (s *Sessions) find(ctx context.Context, id string) (Visitor, error) {
 			byKey[sessionKey(token.Token, id)] = token
 		}
 	}
-	keys := slices.Collect(maps.Keys(byKey))
-	if s.provider != nil {
-		keys = append(keys, s.provider.sessionKey(id))
+	keys, providers := slices.Collect(maps.Keys(byKey)), make(map[string]provider, len(s.providers))
+	for _, p := range s.providers {
+		providers[sessionKey(p.secret(), id)] = p
 	}
-	session, err := s.Store.FindSession(ctx, keys)
+	session, err := s.Store.FindSession(ctx, slices.AppendSeq(keys, maps.Keys(providers)))
 	switch {
 	case errors.Is(err, core.ErrNotFound):
 		return s.stranger(), nil
 	case err != nil:
 		return Visitor{}, err
 	case session.Person == "":
-		return Visitor{byKey[session.Key].Actor(), session}, nil
+		token := byKey[session.Key]
+		return Visitor{token.Actor(), subjectOf(token), session}, nil
 	}
 	who, err := decodePerson(session.Person)
 	if err != nil {
 		return Visitor{}, err
 	}
-	if actor := s.provider.actorOf(who); len(actor.Grants) > 0 {
-		return Visitor{actor, session}, nil
+	p := providers[session.Key]
+	if actor := actorOf(who, p.people()); len(actor.Grants) > 0 {
+		return Visitor{actor, p.subject(who), session}, nil
 	}
 	return s.stranger(), nil
 }
 
 // Admits tells whether a request comes from a browser that may read all projects here.
 func (s *Sessions) Admits(r *http.Request) bool {
+	who, err := s.bearer(r)
+	return err == nil && who.Everywhere(access.Read)
+}
+
+// Lasts tells whether a request still comes from who it came from when it began, for answers that go on for a while.
+func (s *Sessions) Lasts(c *gin.Context) bool {
+	before, err := s.Visitor(c)
+	if err != nil {
+		return false
+	}
+	now, err := s.bearer(c.Request)
+	return err == nil && now.Subject == before.Subject
+}
+
+// bearer finds whose session the cookie of a request is of.
+func (s *Sessions) bearer(r *http.Request) (Visitor, error) {
 	id := ""
 	if cookie, err := r.Cookie(s.cookie(cookieName)); err == nil {
 		id = cookie.Value
 	}
-	who, err := s.find(r.Context(), id)
-	return err == nil && who.Everywhere(access.Read)
+	return s.find(r.Context(), id)
 }
 
 // LogOut ends a session.
 func (s *Sessions) LogOut(c *gin.Context) error {
+	return s.end(c, func(who Visitor) error { return s.Store.DeleteSession(c.Request.Context(), who.session.Key) })
+}
+
+// LogOutEverywhere ends all sessions of the visitor.
+func (s *Sessions) LogOutEverywhere(c *gin.Context) error {
+	return s.end(c, func(who Visitor) error { return s.Store.EndSessions(c.Request.Context(), who.Subject, who.Name) })
+}
+
+// end ends sessions of the visitor, the one of the browser among them.
+func (s *Sessions) end(c *gin.Context, ended func(Visitor) error) error {
 	who, err := s.Visitor(c)
 	if err == nil && who.Known() {
-		err = s.Store.DeleteSession(c.Request.Context(), who.session.Key)
+		err = ended(who)
 	}
 	if err != nil {
 		return err
