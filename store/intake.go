@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -177,14 +178,15 @@ func (s *Store) takeInBatch(ctx context.Context, tx *sqlx.Tx, requests []*intake
 // saveIntake saves a plan. Where refs stand, and which scans are restarted and superseded, is decided on the way, by the rows as
 // they are then.
 func (s *Store) saveIntake(ctx context.Context, tx *sqlx.Tx, plan intake.Plan) error {
+	openings, others, jobs := plan.Openings()
 	for _, save := range []func() error{
 		func() error { return joinScans(ctx, tx, plan.Joins) },
 		func() error { return s.restartScans(ctx, tx, plan.Restarts) },
-		func() error { return s.insertJobs(ctx, tx, plan.Jobs) },
-		func() error { return s.putStatuses(ctx, tx, plan.Opened) },
+		func() error { return s.insertJobs(ctx, tx, jobs) },
+		func() error { return s.putStatuses(ctx, tx, others) },
 		func() error { return s.adoptScans(ctx, tx, plan.Adopted) },
 		func() error { return s.followRequests(ctx, tx, plan) },
-		func() error { return s.moveRefs(ctx, tx, plan.Moves) },
+		func() error { return s.moveRefs(ctx, tx, plan.Moves, openings) },
 		func() error { return s.judgeMoved(ctx, tx, plan.Joins) },
 		func() error { return s.endClosed(ctx, tx, plan.Closings) },
 		func() error { return s.addFileTasks(ctx, tx, plan.FileTasks) },
@@ -226,14 +228,17 @@ type derivation struct {
 // is done while another process derives. core.ErrUnavailable when the database is unavailable.
 func (s *Store) Derive(ctx context.Context, d Deriver) (taken int, err error) {
 	giveWay(ctx, s.keeping.Busy)
-	calls, err := s.keptCalls(ctx, s.batchOf(d))
+	most := s.batchOf(d)
+	calls, err := s.keptCalls(ctx, 2*most)
 	if err != nil || len(calls) == 0 {
 		return 0, err
 	}
+	calls, next := calls[:min(most, len(calls))], calls[min(most, len(calls)):]
 	batch, err := s.readCalls(ctx, d, calls)
 	if err != nil {
 		return 0, err
 	}
+	defer s.readAhead(ctx, d, next)()
 	for n, call := range calls {
 		if err := s.ask(ctx, batch[n]); err != nil {
 			return 0, fmt.Errorf("deriving delivery %d: %w", call.ID, err)
@@ -282,14 +287,40 @@ func (s *Store) keptCalls(ctx context.Context, most int) (calls []core.KeptCall,
 	return calls, nil
 }
 
-// readCalls reads calls. What this process has read when it kept them is not read again.
+// readAhead reads the calls of the next batch while the database works on this one. wait returns when that has ended. Where it fails
+// they are read when their turn comes.
+func (s *Store) readAhead(ctx context.Context, d Deriver, calls []core.KeptCall) (wait func()) {
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		s.ahead.clear()
+		calls = slices.DeleteFunc(calls, func(call core.KeptCall) bool { return s.fresh.has(call.ID) })
+		batch, all := make([]*derivation, len(calls)), make([]int, len(calls))
+		for n, call := range calls {
+			batch[n], all[n] = &derivation{id: call.ID}, n
+		}
+		if s.readBodies(ctx, d, calls, batch, all) != nil {
+			return
+		}
+		for _, one := range batch {
+			if one.err == nil {
+				s.ahead.put(one.id, one.delivery)
+			}
+		}
+	})
+	return reading.Wait
+}
+
+// readCalls reads calls. What this process has read when it kept them, or ahead, is not read again.
 func (s *Store) readCalls(ctx context.Context, d Deriver, calls []core.KeptCall) ([]*derivation, error) {
 	batch := make([]*derivation, len(calls))
 	var unread []int
 	for n, call := range calls {
 		batch[n] = &derivation{id: call.ID}
-		var fresh bool
-		if batch[n].delivery, fresh = s.fresh.take(call.ID); !fresh {
+		var known bool
+		if batch[n].delivery, known = s.fresh.take(call.ID); !known {
+			batch[n].delivery, known = s.ahead.take(call.ID)
+		}
+		if !known {
 			unread = append(unread, n)
 		}
 	}
@@ -565,14 +596,5 @@ func (s *Store) insertScans(ctx context.Context, tx *sqlx.Tx, items []*intake.It
 	for _, item := range openers {
 		item.Scan.ID, item.Created = opened[item.Scan.ReferenceID]
 	}
-	return err
-}
-
-func (s *Store) insertJobs(ctx context.Context, tx *sqlx.Tx, jobs []core.Job) error {
-	if len(jobs) == 0 {
-		return nil
-	}
-	given := sqldb.GivenOf("jobs", "scan_id BIGINT, project_id BIGINT, fork BOOLEAN, scanner TEXT, state TEXT, finished_at TIMESTAMPTZ, coverage TEXT", jobs)
-	_, err := s.db.ExecGiven(ctx, tx, given, given.Insert(`scan_jobs`)+`ON CONFLICT (scan_id, scanner) DO NOTHING`)
 	return err
 }

@@ -111,7 +111,7 @@ func (s *Store) SeeRefs(ctx context.Context, w TrackedProject, picture Picture, 
 			if err := s.lockRefs(ctx, tx, words); err != nil {
 				return err
 			}
-			return s.moveRefs(ctx, tx, words)
+			return s.moveRefs(ctx, tx, words, nil)
 		})
 		if err != nil {
 			return fmt.Errorf("seeing refs: %w", err)
@@ -121,8 +121,9 @@ func (s *Store) SeeRefs(ctx context.Context, w TrackedProject, picture Picture, 
 }
 
 // moveRefs takes words on where refs stand, and does what follows: jobs of commits that refs have left end, those of commits
-// where refs stand again are restarted, and platforms are asked soon where the words leave it open. The refs are locked.
-func (s *Store) moveRefs(ctx context.Context, tx *sqlx.Tx, words []*intake.Item) error {
+// where refs stand again are restarted, and platforms are asked soon where the words leave it open. The refs are locked. What the
+// words alone decide on is written here.
+func (s *Store) moveRefs(ctx context.Context, tx *sqlx.Tx, words []*intake.Item, openings intake.Openings) error {
 	if len(words) == 0 {
 		return nil
 	}
@@ -131,21 +132,25 @@ func (s *Store) moveRefs(ctx context.Context, tx *sqlx.Tx, words []*intake.Item)
 		return err
 	}
 	moved := intake.Move(words, known, s.clock.Timestamp())
-	pushes, err := latePushes(ctx, tx, moved)
+	pushes, err := latePushes(ctx, tx, intake.Late(moved, intake.Lefts(moved, nil)))
 	if err != nil {
 		return err
 	}
 	lefts := intake.Lefts(moved, pushes)
-	latest, err := s.scansOfMoved(ctx, tx, moved, lefts, words)
+	latest, err := s.scansOfMoved(ctx, tx, moved, lefts, words, openings)
 	if err != nil {
 		return err
 	}
+	superseded := intake.Supersede(lefts, latest.thatLeft)
 	for _, save := range []func() error{
 		func() error { return s.saveRefs(ctx, tx, moved) },
 		func() error { return saveDoubts(ctx, tx, moved) },
 		func() error { return s.askSoon(ctx, tx, moved) },
 		func() error { return s.restartStanding(ctx, tx, moved, latest) },
-		func() error { return s.supersedeScans(ctx, tx, intake.Supersede(lefts, latest.thatLeft)) },
+		func() error {
+			return s.saveOpenings(ctx, tx, openings, openings.Supersede(superseded, s.clock.Timestamp()))
+		},
+		func() error { return s.supersedeScans(ctx, tx, openings.Others(superseded)) },
 		func() error { return s.followRefs(ctx, tx, moved, latest) },
 	} {
 		if err := save(); err != nil {
@@ -346,7 +351,7 @@ func (s movedScans) thatLeft(l intake.Left) core.Scan {
 }
 
 func (s *Store) scansOfMoved(
-	ctx context.Context, tx *sqlx.Tx, moved []intake.Moved, lefts []intake.Left, words []*intake.Item,
+	ctx context.Context, tx *sqlx.Tx, moved []intake.Moved, lefts []intake.Left, words []*intake.Item, openings intake.Openings,
 ) (scans movedScans, err error) {
 	scans.fresh = map[commitKey]bool{}
 	for _, item := range words {
@@ -360,11 +365,54 @@ func (s *Store) scansOfMoved(
 			keys = append(keys, key)
 		}
 	}
+	opened := map[commitKey]core.Scan{}
+	for _, opening := range openings {
+		opened[keyOf(&opening.Scan)] = opening.Scan
+	}
 	for _, left := range lefts {
-		keys = append(keys, commitKey{left.Project, left.Commit})
+		if key := (commitKey{left.Project, left.Commit}); opened[key].ID == 0 {
+			keys = append(keys, key)
+		}
 	}
 	scans.latest, err = s.latestScans(ctx, tx, keys)
+	maps.Copy(scans.latest, opened)
 	return scans, err
+}
+
+// saveOpenings writes the jobs and statuses of scans that were opened just now. Some of them have ended already.
+func (s *Store) saveOpenings(ctx context.Context, tx *sqlx.Tx, openings intake.Openings, ended map[int64]bool) error {
+	var open, over []core.Scan
+	jobs := map[int64][]core.Job{}
+	for _, opening := range openings {
+		if jobs[opening.Scan.ID] = opening.Jobs; ended[opening.Scan.ID] {
+			over = append(over, opening.Scan)
+			continue
+		}
+		open = append(open, opening.Scan)
+	}
+	if err := s.insertJobs(ctx, tx, openings.Jobs()); err != nil {
+		return err
+	}
+	if err := s.putStatuses(ctx, tx, open); err != nil {
+		return err
+	}
+	if len(over) == 0 {
+		return nil
+	}
+	return s.settleJobs(ctx, tx, over, jobs, nil)
+}
+
+// openedJobColumns are those in which jobs are opened.
+const openedJobColumns = "scan_id BIGINT, project_id BIGINT, fork BOOLEAN, scanner TEXT, state TEXT, error TEXT, finished_at TIMESTAMPTZ, " +
+	"coverage TEXT"
+
+func (s *Store) insertJobs(ctx context.Context, tx *sqlx.Tx, jobs []core.Job) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	given := sqldb.GivenOf("jobs", openedJobColumns, jobs)
+	_, err := s.db.ExecGiven(ctx, tx, given, given.Insert(`scan_jobs`)+`ON CONFLICT (scan_id, scanner) DO NOTHING`)
+	return err
 }
 
 // restartStanding restarts superseded jobs of the commits where refs stand again. A scan that the words have opened has none.
@@ -384,15 +432,10 @@ func (s *Store) restartStanding(ctx context.Context, tx *sqlx.Tx, moved []intake
 const maxOutOfOrder = 50
 
 // latePushes reads the newest scans of projects in which pushes may have come late, the oldest first.
-func latePushes(ctx context.Context, tx *sqlx.Tx, moved []intake.Moved) (all []core.Scan, err error) {
+func latePushes(ctx context.Context, tx *sqlx.Tx, projects []int64) (all []core.Scan, err error) {
 	var ids []int64
-	seen := map[int64]bool{}
-	for _, m := range moved {
-		if !m.Unclear || !m.Supersede || seen[m.Project] {
-			continue
-		}
-		seen[m.Project] = true
-		newest, err := newestOfProject(ctx, tx, m.Project, maxOutOfOrder)
+	for _, project := range projects {
+		newest, err := newestOfProject(ctx, tx, project, maxOutOfOrder)
 		if err != nil {
 			return nil, err
 		}

@@ -74,6 +74,7 @@ type Store struct {
 	lastKept  atomic.Pointer[time.Time] // when a call was kept; nil before the first
 
 	fresh   cache[int64, core.Delivery] // calls that this process has kept and not derived yet, as it read them
+	ahead   cache[int64, core.Delivery] // those of the next batch that others have kept, or that were forgotten
 	changed poll.Bell
 	kept    poll.Bell
 }
@@ -329,6 +330,11 @@ func (c *cache[K, V]) get(key K) (value V, known bool) {
 	return value, known
 }
 
+func (c *cache[K, V]) has(key K) bool {
+	_, known := c.get(key)
+	return known
+}
+
 // take is get and drop.
 func (c *cache[K, V]) take(key K) (value V, known bool) {
 	c.mu.Lock()
@@ -336,6 +342,12 @@ func (c *cache[K, V]) take(key K) (value V, known bool) {
 	value, known = c.entries[key]
 	delete(c.entries, key)
 	return value, known
+}
+
+func (c *cache[K, V]) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.entries)
 }
 
 func (c *cache[K, V]) drop(key K) {

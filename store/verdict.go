@@ -28,6 +28,13 @@ func (s *Store) settleScans(ctx context.Context, tx *sqlx.Tx, scans []core.Scan,
 	if err != nil {
 		return err
 	}
+	return s.settleJobs(ctx, tx, scans, jobs, tally)
+}
+
+// settleJobs is settleScans for jobs that are known, by their scans.
+func (s *Store) settleJobs(
+	ctx context.Context, tx *sqlx.Tx, scans []core.Scan, jobs map[int64][]core.Job, tally *core.ReportTally,
+) (err error) {
 	now := s.clock.Timestamp()
 	var ended, open []core.Scan
 	groups := map[int64][]core.FindingGroup{}
@@ -216,6 +223,10 @@ func (s *Store) judgeFindings(
 	if left := core.CoverageOf(jobs); left != nil {
 		notSearched = left.NotSearched()
 	}
+	if findings == 0 && tally == nil && scan.Status != core.ScanCompleted { // as of scans that a newer push supersedes: no gate decides on them
+		scan.Judge(core.Gate{}, nil, fixed, notSearched)
+		return nil, nil
+	}
 	gate, onMain, err := s.gateOf(ctx, tx, *scan)
 	if err != nil {
 		return nil, err
@@ -225,7 +236,7 @@ func (s *Store) judgeFindings(
 		scan.Judge(gate, groups, fixed, notSearched)
 		return groups, putTallied(ctx, tx, scan, tally)
 	}
-	if findings == 0 { // as of scans that a newer push supersedes
+	if findings == 0 {
 		scan.Judge(gate, nil, fixed, notSearched)
 		return nil, nil
 	}

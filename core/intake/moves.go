@@ -63,6 +63,8 @@ type Moved struct {
 	Was       refs.State
 	Is        *refs.State
 	Steps     []refs.Step // in their order
+	Told      []string    // the commits at which the words have it
+	Seen      bool        // one of them is an answer of the platform
 	Ask       bool        // the platform is to be asked where it stands
 	Unclear   bool        // pushes may have come late: commits that it has left may have scans that are new
 	Supersede bool        // as the policy has it
@@ -84,7 +86,8 @@ func Move(words []*Item, known map[RefKey]*refs.State, now time.Time) (moved []M
 			m.Steps = append(m.Steps, steps...)
 		}
 		m.Ask, m.Supersede = m.Ask || ask, m.Supersede || item.Policy.Supersede
-		m.Unclear = m.Unclear || ask || item.Word.Source == refs.Seen
+		m.Told, m.Seen = append(m.Told, item.Word.After), m.Seen || item.Word.Source == refs.Seen
+		m.Unclear = m.Unclear || ask || m.Seen
 	}
 	slices.SortFunc(moved, func(a, b Moved) int { return a.Compare(b.RefKey) })
 	return moved
@@ -133,6 +136,24 @@ func Lefts(moved []Moved, scans []core.Scan) (lefts []Left) {
 	return lefts
 }
 
+// Late are the projects of refs that a push may have told of too late: onto its commit something was pushed already, though nobody
+// has said so that the lefts know of. Where the platform answered, this may hold of any commit.
+func Late(moved []Moved, lefts []Left) (projects []int64) {
+	left := map[Left]bool{}
+	for _, l := range lefts {
+		left[Left{RefKey: l.RefKey, Commit: l.Commit}] = true
+	}
+	for _, m := range moved {
+		late := slices.ContainsFunc(m.Told, func(sha string) bool {
+			return sha != m.Is.SHA && !left[Left{RefKey: m.RefKey, Commit: sha}]
+		})
+		if m.Unclear && m.Supersede && (m.Seen || late) {
+			projects = append(projects, m.Project)
+		}
+	}
+	return slices.Compact(projects) // the refs are in their order
+}
+
 // follows tells whether a scan knows by which step the ref came to its commit. Of a commit that another branch brought, it
 // knows that of the default branch.
 func (m Moved) follows(scan core.Scan) bool {
@@ -175,4 +196,81 @@ func Supersede(lefts []Left, latest func(Left) core.Scan) (ended []Superseded) {
 	}
 	slices.SortFunc(ended, func(a, b Superseded) int { return cmp.Compare(a.ScanID, b.ScanID) })
 	return ended
+}
+
+// Opening is a scan that a push has opened just now, with its jobs, neither of which the rest of the batch speaks of: where its ref
+// stands after the batch decides alone whether they are to run. So they are written once.
+type Opening struct {
+	Scan core.Scan
+	Jobs []core.Job
+}
+
+// Openings are in the order of the batch.
+type Openings []*Opening
+
+// Openings splits what a plan opens: others are the scans, and jobs the jobs, that are no part of the openings.
+func (p Plan) Openings() (openings Openings, others []core.Scan, jobs []core.Job) {
+	alone := map[int64]*Opening{}
+	for _, item := range p.Moves {
+		if item.Created && item.Scan.Refused == "" && item.Scan.FirstScanID == nil {
+			alone[item.Scan.ID] = &Opening{Scan: *item.Scan}
+		}
+	}
+	for _, scan := range slices.Concat(p.Joins, p.Adopted) {
+		delete(alone, scan.ID)
+	}
+	for _, restart := range p.Restarts {
+		delete(alone, restart.ScanID)
+	}
+	for _, scan := range p.Opened {
+		if opening := alone[scan.ID]; opening != nil {
+			openings = append(openings, opening)
+			continue
+		}
+		others = append(others, scan)
+	}
+	for _, job := range p.Jobs {
+		if opening := alone[job.ScanID]; opening != nil {
+			opening.Jobs = append(opening.Jobs, job)
+			continue
+		}
+		jobs = append(jobs, job)
+	}
+	return openings, others, jobs
+}
+
+// Jobs are those of all openings.
+func (o Openings) Jobs() (jobs []core.Job) {
+	for _, opening := range o {
+		jobs = append(jobs, opening.Jobs...)
+	}
+	return jobs
+}
+
+// Supersede ends the jobs of openings that are among the superseded scans, and tells which scans end by that.
+func (o Openings) Supersede(list []Superseded, now time.Time) (ended map[int64]bool) {
+	by := map[int64]Superseded{}
+	for _, superseded := range list {
+		by[superseded.ScanID] = superseded
+	}
+	ended = map[int64]bool{}
+	for _, opening := range o {
+		superseded, left := by[opening.Scan.ID]
+		for n := range opening.Jobs {
+			if job := &opening.Jobs[n]; left && job.State == core.JobPending {
+				job.State, job.Error, job.FinishedAt = core.JobSuperseded, superseded.Reason(), &now
+				opening.Scan.SupersededBy, ended[opening.Scan.ID] = superseded.By, true
+			}
+		}
+	}
+	return ended
+}
+
+// Others are the superseded scans that are none of the openings.
+func (o Openings) Others(list []Superseded) []Superseded {
+	opened := map[int64]bool{}
+	for _, opening := range o {
+		opened[opening.Scan.ID] = true
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(s Superseded) bool { return opened[s.ScanID] })
 }

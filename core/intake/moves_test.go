@@ -102,3 +102,60 @@ func TestSupersede(t *testing.T) {
 		}
 	}
 }
+
+func TestLate(t *testing.T) {
+	t.Parallel()
+	seen := func(r *intake.Request) { r.Word.Source = refs.Seen }
+	off := func(r *intake.Request) { r.Policy.Supersede = false }
+	for name, c := range map[string]struct {
+		moved []intake.Moved
+		want  []int64
+	}{
+		"in order":                      {moved(sha("1"), push("a", "1", "2"), push("b", "2", "3")), nil},
+		"out of order":                  {moved(sha("1"), push("b", "2", "3"), push("a", "1", "2")), nil},
+		"what comes between is to come": {moved(sha("1"), push("a", "2", "3")), []int64{1}},
+		"left long ago":                 {moved(sha("3"), push("a", "0", "1")), []int64{1}},
+		"left by what came before it":   {moved("", push("a", "2", "3"), push("b", "1", "2")), nil},
+		"the platform answered":         {moved(sha("1"), push("a", "1", "2", seen)), []int64{1}},
+		"superseding is switched off":   {moved(sha("3"), push("a", "0", "1", off)), nil},
+	} {
+		if diff := cmp.Diff(c.want, intake.Late(c.moved, intake.Lefts(c.moved, nil))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestOpenings(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	elsewhere := func(r *intake.Request) { r.Scan.Ref, r.Word.Name = "refs/heads/feature", "refs/heads/feature" }
+	items := intake.Admit([]*intake.Request{
+		push("a", "0", "1"), push("b", "1", "2"), push("c", "0", "3"), push("d", "0", "3", elsewhere),
+	}, nil)
+	for n, item := range items[:3] {
+		item.Created, item.Scan.ID = true, int64(n+1)
+	}
+	plan := intake.Decide(items, func(*core.Scan) core.Scan { return *items[2].Scan })
+	openings, others, jobs := plan.Openings()
+	ended := openings.Supersede([]intake.Superseded{{ScanID: 1, By: sha("2")}, {ScanID: 3, By: sha("4")}}, now)
+	if diff := cmp.Diff(map[int64]bool{1: true}, ended); diff != "" {
+		t.Errorf("ended (-want +got):\n%s", diff)
+	}
+	var states []core.JobState
+	for _, job := range openings.Jobs() {
+		states = append(states, job.State)
+	}
+	if diff := cmp.Diff([]core.JobState{core.JobSuperseded, core.JobSuperseded, core.JobPending, core.JobPending}, states); diff != "" {
+		t.Errorf("jobs (-want +got):\n%s", diff)
+	}
+	first := openings[0]
+	if job := first.Jobs[0]; first.Scan.SupersededBy != sha("2") || job.Error != core.SupersededError(sha("2")) || !job.FinishedAt.Equal(now) {
+		t.Errorf("superseded by %q: %q at %s", first.Scan.SupersededBy, job.Error, job.FinishedAt)
+	}
+	if len(others) != 1 || others[0].ID != 3 || len(jobs) != 2 || jobs[0].ScanID != 3 { // another branch has it, too
+		t.Errorf("got %d other scans and %d jobs, want one with two", len(others), len(jobs))
+	}
+	if got := openings.Others([]intake.Superseded{{ScanID: 1}, {ScanID: 3}}); len(got) != 1 || got[0].ScanID != 3 {
+		t.Errorf("others superseded: %v", got)
+	}
+}
