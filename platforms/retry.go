@@ -19,6 +19,16 @@ type Retry struct {
 	GivenUp bool          // there is no next attempt
 }
 
+// Passing tells whether a call that failed with err may succeed later although nobody changes anything.
+func Passing(err error) bool {
+	for _, lasting := range []error{ErrNoToken, ErrRefused, ErrUnknownCommit, ErrNoHookAccess, ErrGone} {
+		if errors.Is(err, lasting) {
+			return false
+		}
+	}
+	return err != nil && !errors.As(err, new(*Denied))
+}
+
 // RetryAfter decides when a call that failed with err is made again. It failed attempts times before and has been wanted
 // for age. The pause begins with first, doubles with each attempt and is random, so that calls that failed together do
 // not come back together; a rate limit sets its own.

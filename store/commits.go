@@ -467,22 +467,6 @@ func (s *Store) aimScan(ctx context.Context, tx *sqlx.Tx, aim intake.Aim) error 
 	return s.settleScan(ctx, tx, scan.ID, nil)
 }
 
-// RecordMergeBase keeps the commit where the scan's branch left its target, unless the scan has got another target since.
-func (s *Store) RecordMergeBase(ctx context.Context, scan core.Scan, sha string) error {
-	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		changed, err := sqldb.Exec(ctx, tx, `
-			UPDATE scans SET merge_base_sha = ? WHERE id = ? AND target_branch = ? AND merge_base_sha <> ?`, sha, scan.ID, scan.TargetBranch, sha)
-		if err == nil && changed > 0 && scan.TargetBranch != "" {
-			err = s.compareAtBase(ctx, tx, scan.ID)
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("recording merge base: %w", err)
-	}
-	return nil
-}
-
 // compareUploads compares reports from elsewhere once more with what their commit is compared with now, by their alerts.
 func (s *Store) compareUploads(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
 	jobs, err := jobsOf(ctx, tx, scan)

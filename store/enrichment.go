@@ -21,15 +21,16 @@ type EnrichmentKind string
 const (
 	EnrichArtifacts    EnrichmentKind = "artifacts"     // bytes of all artifacts of a pipeline run
 	EnrichChangedFiles EnrichmentKind = "changed_files" // files that changed between two commits
+	EnrichMergeBase    EnrichmentKind = "merge_base"    // the commit where a scan's branch left its target
 )
 
-// EnrichmentTask is metadata that a delivery lacks, to be fetched from a platform.
+// EnrichmentTask is metadata that a delivery or a scan lacks, to be fetched from a platform.
 type EnrichmentTask struct {
 	ID             int64          `db:"id"`
 	Kind           EnrichmentKind `db:"kind"`
 	SourcePlatform string         `db:"source_platform"`
 	ScanID         int64          `db:"scan_id"`
-	MetricID       *int64         `db:"metric_id"` // the run, nil for changed files
+	MetricID       *int64         `db:"metric_id"` // the run; nil for other kinds
 	Attempts       int            `db:"attempts"`  // failed ones
 	RequestedAt    time.Time      `db:"requested_at"`
 	NextAttemptAt  time.Time      `db:"next_attempt_at"`
@@ -41,7 +42,7 @@ type EnrichmentTask struct {
 	ProjectRef  string `db:"project_ref,computed"`
 	CommitSHA   string `db:"commit_sha,computed"`
 	BeforeSHA   string `db:"before_sha,computed"`
-	PipelineID  int64  `db:"pipeline_id,computed"` // 0 for changed files
+	PipelineID  int64  `db:"pipeline_id,computed"` // 0 for other kinds
 }
 
 var enrichmentColumns = sqldb.ColumnsOf[EnrichmentTask]()
@@ -74,6 +75,42 @@ func (s *Store) addFileTasks(ctx context.Context, tx *sqlx.Tx, scans []int64) er
 	return err
 }
 
+// RecordMergeBase keeps the commit where the scan's branch left its target, unless the scan has got another target since.
+func (s *Store) RecordMergeBase(ctx context.Context, scan core.Scan, sha string) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		changed, err := setMergeBase(ctx, tx, scan, sha)
+		if changed && scan.TargetBranch != "" {
+			err = s.compareAtBase(ctx, tx, scan.ID)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("recording merge base: %w", err)
+	}
+	return nil
+}
+
+func setMergeBase(ctx context.Context, tx *sqlx.Tx, scan core.Scan, sha string) (changed bool, err error) {
+	rows, err := sqldb.Exec(ctx, tx, `
+		UPDATE scans SET merge_base_sha = ? WHERE id = ? AND target_branch = ? AND merge_base_sha <> ?`, sha, scan.ID, scan.TargetBranch, sha)
+	return rows > 0, err
+}
+
+// AskMergeBase has the platform asked again, later, where a scan's branch left its target. The scan is then compared with that commit.
+func (s *Store) AskMergeBase(ctx context.Context, scan core.Scan) error {
+	now := s.clock.Timestamp()
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`
+			INSERT INTO enrichment_tasks (kind, source_platform, scan_id, requested_at, next_attempt_at) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT DO NOTHING`), EnrichMergeBase, scan.SourcePlatform, scan.ID, now, now)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("asking for a merge base later: %w", err)
+	}
+	return nil
+}
+
 // ClaimEnrichment leases a task of a platform that is due; core.ErrNotFound when none is.
 func (s *Store) ClaimEnrichment(ctx context.Context, platform string, lease time.Duration) (EnrichmentTask, error) {
 	var claimed EnrichmentTask
@@ -102,13 +139,20 @@ func (s *Store) ClaimEnrichment(ctx context.Context, platform string, lease time
 	return claimed, nil
 }
 
-// EnrichmentResult is what a platform returned for a task: one of the two, by its kind.
+// EnrichmentResult is what a platform returned for a task: one of these, by its kind.
 type EnrichmentResult struct {
 	ArtifactBytes int64
 	Files         core.ChangedFiles
+	Base          MergeBase
 }
 
-// FinishEnrichment writes the result, judges the commit's runs again and removes the task. core.ErrConflict when the
+// MergeBase is where the branch of a scan left its target. SHA is empty where the scan does not want to know any more.
+type MergeBase struct {
+	Scan core.Scan // when it was asked for
+	SHA  string
+}
+
+// FinishEnrichment writes the result, judges the commit's runs or findings again and removes the task. core.ErrConflict when the
 // lease was lost.
 func (s *Store) FinishEnrichment(ctx context.Context, task EnrichmentTask, result EnrichmentResult) error {
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
@@ -120,6 +164,9 @@ func (s *Store) FinishEnrichment(ctx context.Context, task EnrichmentTask, resul
 		if err := sqldb.OneRow(done, err, "the lease was lost"); err != nil {
 			return err
 		}
+		if task.Kind == EnrichMergeBase {
+			return s.compareAtAnswer(ctx, tx, result.Base)
+		}
 		if err := result.write(ctx, tx, task); err != nil {
 			return err
 		}
@@ -129,6 +176,17 @@ func (s *Store) FinishEnrichment(ctx context.Context, task EnrichmentTask, resul
 		return fmt.Errorf("finishing enrichment task %d: %w", task.ID, err)
 	}
 	return nil
+}
+
+func (s *Store) compareAtAnswer(ctx context.Context, tx *sqlx.Tx, base MergeBase) error {
+	if base.SHA == "" {
+		return nil
+	}
+	changed, err := setMergeBase(ctx, tx, base.Scan, base.SHA)
+	if changed {
+		err = s.compareAtBase(ctx, tx, base.Scan.ID)
+	}
+	return err
 }
 
 // write never lowers a count: what was listed in the push has changed for sure. All attempts of the scan get it.

@@ -233,11 +233,10 @@ func (s *Store) repairScans(ctx context.Context) (int, error) {
 
 // WaitsForBase tells whether a job of a scanner that runs here is to wait until the scanner has ended for the commit where the
 // branch left the default branch: what that has is not new on the branch, even if the branch is scanned first. It has that commit
-// scanned if nobody has asked for it, once. The job waits for half of its scan's time at most.
+// scanned if nobody has asked for it, once.
 func (s *Store) WaitsForBase(ctx context.Context, scan core.Scan, job core.Job) (waits bool, err error) {
 	base, onBranch := scan.MergeBaseSHA, scan.Ref != "" && scan.Ref == core.BranchRef(scan.Branch) // a fork's requests are no branches
-	half := s.DeadlineOf(scan).Sub(scan.Timestamp) / 2
-	if base == "" || base == scan.CommitSHA || !onBranch || scan.OnDefaultBranch() || s.clock.Timestamp().After(scan.Timestamp.Add(half)) {
+	if base == "" || base == scan.CommitSHA || !onBranch || scan.OnDefaultBranch() || !s.MayWait(scan) {
 		return false, nil
 	}
 	var runs []core.Job
@@ -260,6 +259,12 @@ func (s *Store) WaitsForBase(ctx context.Context, scan core.Scan, job core.Job) 
 		return false, fmt.Errorf("having the merge base scanned: %w", sqldb.Classify(err))
 	}
 	return waits, nil
+}
+
+// MayWait tells whether a job may still wait for what its findings are to be compared with: for half of its scan's time at most.
+func (s *Store) MayWait(scan core.Scan) bool {
+	half := s.DeadlineOf(scan).Sub(scan.Timestamp) / 2
+	return !s.clock.Timestamp().After(scan.Timestamp.Add(half))
 }
 
 // openBase opens the scan of the commit where a branch left the default branch, by the scanner of a job and all others that run here,

@@ -309,12 +309,12 @@ func positionOf(run core.PipelineRun) time.Time {
 	return run.RecordedAt
 }
 
-// isEnriching tells whether metadata of the scan's commit is still to be fetched.
+// isEnriching tells whether metadata of the commit's runs is still to be fetched.
 func isEnriching(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (asking bool, err error) {
 	err = tx.GetContext(ctx, &asking, tx.Rebind(`
 		SELECT EXISTS (SELECT 1 FROM enrichment_tasks l
 			JOIN scans s ON s.id = l.scan_id
-			WHERE `+ofCommit+` AND NOT l.given_up)`), keyOf(&scan).args()...)
+			WHERE `+ofCommit+` AND l.kind <> ? AND NOT l.given_up)`), append(keyOf(&scan).args(), EnrichMergeBase)...)
 	return asking, err
 }
 

@@ -237,13 +237,17 @@ func (b *bench) operations(t *testing.T) map[string]map[string]any {
 	return operations
 }
 
-// mergeBases is a platform that only answers for one merge base.
+// mergeBases is a platform that only answers for one merge base, or fails.
 type mergeBases struct {
 	platforms.Platform
 	base string
+	err  error
 }
 
 func (h mergeBases) MergeBase(_ context.Context, project, branch, _ string) (string, error) {
+	if h.err != nil {
+		return "", h.err
+	}
 	if h.base == "" || project != "acme/shop" || branch != "main" {
 		return "", platforms.ErrUnknownCommit
 	}

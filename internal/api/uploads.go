@@ -21,6 +21,7 @@ import (
 	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/reports"
+	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -337,7 +338,7 @@ func unpack(reader io.Reader, encoding string) (io.Reader, error) {
 }
 
 // findMergeBase asks the platform where the scan's branch left the default branch, and records the answer. The upload goes
-// on if that fails. It returns the scan with it.
+// on if that fails, and is compared again when the platform tells. It returns the scan with it.
 func (a *API) findMergeBase(ctx context.Context, scan core.Scan) core.Scan {
 	ctx, cancel := context.WithTimeout(ctx, mergeBaseTimeout)
 	defer cancel()
@@ -345,6 +346,11 @@ func (a *API) findMergeBase(ctx context.Context, scan core.Scan) core.Scan {
 	if err != nil {
 		a.Log.InfoContext(ctx, "merge base not known, compared with the default branch", "scan", scan.ReferenceID,
 			"project", scan.ProjectName, "commit", scan.CommitSHA, "error", err)
+	}
+	if platforms.Passing(err) {
+		if err := a.Store.AskMergeBase(context.WithoutCancel(ctx), scan); err != nil {
+			a.Log.WarnContext(ctx, "merge base not asked for again", "scan", scan.ReferenceID, "error", err)
+		}
 	}
 	return scan
 }

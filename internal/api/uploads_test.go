@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,8 +14,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/secrets"
+	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -277,6 +281,44 @@ func TestUploadIsComparedWithItsMergeBase(t *testing.T) {
 				t.Errorf("want %d known, got %+v", test.unchanged, got)
 			}
 		})
+	}
+}
+
+// A platform that fails when a report comes may tell later what it is to be compared with.
+func TestUploadIsComparedAgainWhenItsMergeBaseIsTold(t *testing.T) {
+	t.Parallel()
+	const report = `{"findings":[{"rule_id":"r","file":"a.go","line":3,"severity":"High","message":"m"}]}`
+	b := setup(t, "trivy")
+	deliver := func(reference, report string) {
+		b.call(t, "uploader", http.MethodPut, "/api/v1/scans/"+reference+"/results/trivy", report, nil)
+	}
+	deliver(b.push(t, 1), report)
+	deliver(b.push(t, 2), `{"findings":[]}`)
+	b.platforms["github"] = mergeBases{err: errors.New("502")}
+	var got struct {
+		New         int
+		ReferenceID string `json:"reference_id"`
+	}
+	b.call(t, "uploader", http.MethodPut, "/api/v1/results/trivy?platform=github&project=acme/shop&branch=feature&commit="+
+		fmt.Sprintf("%040x", 77), report, &got)
+	if got.New != 1 {
+		t.Errorf("want it new beside main, got %+v", got)
+	}
+	task, err := b.store.ClaimEnrichment(t.Context(), "github", time.Minute)
+	if err != nil || task.Kind != store.EnrichMergeBase {
+		t.Fatalf("want the merge base asked for again, got %+v, %v", task, err)
+	}
+	scan, err := b.store.GetScanByID(t.Context(), task.ScanID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, push := storetest.PushOf(1)
+	answer := store.EnrichmentResult{Base: store.MergeBase{Scan: scan, SHA: push.CommitSHA}}
+	if err := b.store.FinishEnrichment(t.Context(), task, answer); err != nil {
+		t.Fatal(err)
+	}
+	if scan, err = b.store.GetScanByID(t.Context(), scan.ID); err != nil || scan.Verdict == nil || *scan.Verdict != core.Pass {
+		t.Errorf("want it known at the merge base, got %+v, %v", scan, err)
 	}
 }
 

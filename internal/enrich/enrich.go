@@ -1,5 +1,5 @@
-// Package enrich fetches metadata that webhooks leave out: the size of a pipeline run's artifacts, and the number of files
-// of a push that was too large to list them. Each is a task: a row that is claimed, and settled with the answer.
+// Package enrich fetches metadata that webhooks leave out: the size of a pipeline run's artifacts, the number of files of a push that
+// was too large to list them, and the commit where a branch left its target, where nobody got an answer before. Each is a task: a row that is claimed, and settled with the answer.
 package enrich
 
 import (
@@ -91,6 +91,8 @@ func (f *fetcher) fetch(ctx context.Context, task store.EnrichmentTask) (r resul
 	switch task.Kind {
 	case store.EnrichArtifacts:
 		r.answer.ArtifactBytes, err = f.source.ArtifactBytes(asking, project, task.PipelineID)
+	case store.EnrichMergeBase:
+		r.answer.Base, err = f.mergeBase(asking, task)
 	default:
 		r.answer.Files, err = f.source.ChangedFiles(asking, project, task.BeforeSHA, task.CommitSHA)
 	}
@@ -102,6 +104,17 @@ func (f *fetcher) fetch(ctx context.Context, task store.EnrichmentTask) (r resul
 	}
 	r.retry = f.retry(task, err)
 	return r, nil
+}
+
+func (f *fetcher) mergeBase(ctx context.Context, task store.EnrichmentTask) (base store.MergeBase, err error) {
+	if base.Scan, err = f.Store.GetScanByID(ctx, task.ScanID); err != nil {
+		return base, err
+	}
+	_, err = f.Platforms.FindMergeBase(ctx, base.Scan, func(_ context.Context, _ core.Scan, sha string) error {
+		base.SHA = sha
+		return nil
+	})
+	return base, err
 }
 
 func (f *fetcher) settle(ctx context.Context, task store.EnrichmentTask, r result) error {
@@ -117,7 +130,8 @@ func (f *fetcher) retry(task store.EnrichmentTask, err error) *store.EnrichmentR
 	next := platforms.RetryAfter(err, firstPause, task.Attempts, age)
 	if limited := new(platforms.RateLimited); errors.As(err, &limited) {
 		f.pauses.Delay(f.name, f.Now(), limited.After)
-	} else if errors.Is(err, platforms.ErrNoToken) || errors.Is(err, platforms.ErrRefused) {
+	} else if errors.Is(err, platforms.ErrNoToken) || errors.Is(err, platforms.ErrRefused) ||
+		task.Kind == store.EnrichMergeBase && errors.Is(err, platforms.ErrUnknownCommit) {
 		next.GivenUp = true
 	}
 	log := f.Log.With("platform", f.name, "project", task.ProjectName, "commit", task.CommitSHA, "task", task.Kind)
@@ -125,7 +139,7 @@ func (f *fetcher) retry(task store.EnrichmentTask, err error) *store.EnrichmentR
 	case errors.Is(err, platforms.ErrNoToken):
 		log.Debug("metadata not fetched", "reason", err)
 	case next.GivenUp:
-		log.Warn("metadata given up, the number stays unknown", "error", err)
+		log.Warn("metadata given up, it stays unknown", "error", err)
 	default:
 		log.Info("metadata not fetched, trying again", "after", next.After, "error", err)
 	}

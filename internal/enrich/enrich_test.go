@@ -94,6 +94,44 @@ func TestRetry(t *testing.T) {
 	}
 }
 
+func TestMergeBaseIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err  error
+		asks int
+		want string
+	}{
+		"a failure that passes": {errors.New("502"), 2, strings.Repeat("b", 40)},
+		"none":                  {platforms.ErrUnknownCommit, 1, ""},
+	} {
+		b := setup(t, c.err)
+		receipt, err := b.store.Accept(t.Context(), storetest.With(storetest.PushOf(1, func(_ *core.Delivery, p *core.Push) {
+			p.Ref = "refs/heads/topic"
+		})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		scan, err := b.store.GetScan(t.Context(), receipt.Reference)
+		for range 2 { // jobs of one commit
+			if err == nil {
+				err = b.store.AskMergeBase(t.Context(), scan)
+			}
+		}
+		for range 3 {
+			if err == nil {
+				_, err = b.tasks().Once(t.Context())
+			}
+			b.now = b.now.Add(time.Hour)
+		}
+		if err == nil {
+			scan, err = b.store.GetScan(t.Context(), receipt.Reference)
+		}
+		if err != nil || scan.MergeBaseSHA != c.want || len(b.fake.asked) != c.asks {
+			t.Errorf("%s: %q, %v after %q", name, scan.MergeBaseSHA, err, b.fake.asked)
+		}
+	}
+}
+
 // A rate limit stops all tasks to the platform, not only the one that met it.
 func TestRateLimitPausesThePlatform(t *testing.T) {
 	t.Parallel()

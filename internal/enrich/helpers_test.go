@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,6 +37,10 @@ func (f *fake) ArtifactBytes(_ context.Context, project core.Project, run int64)
 
 func (f *fake) ChangedFiles(_ context.Context, project core.Project, before, after string) (core.ChangedFiles, error) {
 	return platforms.FilesUpTo(300, 77), f.next("files of " + project.Name + " " + before[38:] + ".." + after[38:])
+}
+
+func (f *fake) MergeBase(_ context.Context, project, branch, sha string) (string, error) {
+	return strings.Repeat("b", 40), f.next("base of " + project + " " + sha[38:] + " and " + branch)
 }
 
 type bench struct {

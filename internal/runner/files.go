@@ -242,12 +242,13 @@ func (r *Runner) prepareSearch(ctx context.Context, t *task, scanner Scanner) (*
 		return nil, err
 	}
 	rules = rules.WithKey(r.key)
-	s := &search{task: t, scan: r.withMergeBase(ctx, t), version: rules.Version()}
-	policy, _ := r.Policies.For(s.scan.SourcePlatform, s.scan.ProjectName)
-	s.blobs = blobs.Scan{Rules: rules, History: policy.ScanHistory}
-	if err := r.awaitBase(ctx, t, s.scan); err != nil {
+	scan, err := r.withMergeBase(ctx, t)
+	if err != nil {
 		return nil, err
 	}
+	s := &search{task: t, scan: scan, version: rules.Version()}
+	policy, _ := r.Policies.For(s.scan.SourcePlatform, s.scan.ProjectName)
+	s.blobs = blobs.Scan{Rules: rules, History: policy.ScanHistory}
 	since := r.Jobs.Now()
 	err = r.step(ctx, func(ctx context.Context) (err error) {
 		if s.baseline, err = r.Jobs.LoadBaseline(ctx, s.scan, t.job); err != nil {

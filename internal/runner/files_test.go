@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -342,7 +344,7 @@ func TestFirstPushIsSearchedFromItsBeginning(t *testing.T) {
 func TestCommitsBeyondHistoryAreTold(t *testing.T) {
 	t.Parallel()
 	for _, depth := range []int{3, 1000} {
-		p := newPushes(t, storetest.Engines[0])
+		p := newPushes(t, storetest.SQLite)
 		p.Mirrors.Depth = depth
 		p.Policies = core.Policies{{Match: "**", Policy: core.Policy{ScanHistory: 3}}}
 		base := p.commit(gittest.Files{"a": "1\n"})
@@ -379,7 +381,7 @@ func TestCommitsBeyondHistoryAreTold(t *testing.T) {
 // On a branch, what its last scan left out counts, and what it searched does not.
 func TestBranchTellsWhatIsLeft(t *testing.T) {
 	t.Parallel()
-	p := newPushes(t, storetest.Engines[0])
+	p := newPushes(t, storetest.SQLite)
 	base := p.commit(gittest.Files{"a": "1\n"})
 	p.push("main", noCommit, base)
 	p.Platforms["github"] = mergeBases{platform: p.Platforms["github"].(platform), base: base}
@@ -472,7 +474,7 @@ func TestForcedPushHidesNothing(t *testing.T) {
 func TestBranchWhoseScanWasAskedForTellsWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	for branch, want := range map[string]int{"topic": 1, "main": 0} {
-		p := newPushes(t, storetest.Engines[0])
+		p := newPushes(t, storetest.SQLite)
 		p.commit(gittest.Files{"leak": secret(githubToken)})
 		head := p.commit(gittest.Files{"leak": ""})
 		if job := p.wants(p.push(branch, "", head), core.Pass); job.Coverage().NotSearched() != want {
@@ -484,7 +486,7 @@ func TestBranchWhoseScanWasAskedForTellsWhatIsLeft(t *testing.T) {
 // Forced pushes that are more than are looked at are told.
 func TestManyForcedPushesAreTold(t *testing.T) {
 	t.Parallel()
-	p := newPushes(t, storetest.Engines[0])
+	p := newPushes(t, storetest.SQLite)
 	base := p.commit(gittest.Files{"a": "1\n"})
 	p.push("main", noCommit, base)
 	before := base
@@ -525,7 +527,7 @@ func TestFirstPushOfAProjectIsSearchedFromItsRoot(t *testing.T) {
 func TestBranchIsSearchedFromItsMergeBase(t *testing.T) {
 	t.Parallel()
 	for _, searched := range []bool{true, false} {
-		p := newPushes(t, storetest.Engines[0])
+		p := newPushes(t, storetest.SQLite)
 		before := p.commit(gittest.Files{"main": secret(githubToken)})
 		base := p.commit(gittest.Files{"main": "x\n"})
 		if searched {
@@ -571,10 +573,35 @@ func TestBaseIsScannedFirst(t *testing.T) {
 	})
 }
 
+// A job waits while the platform cannot say what its branch is to be compared with, but not for ever.
+func TestMergeBaseIsAwaited(t *testing.T) {
+	t.Parallel()
+	for _, fails := range []int{1, math.MaxInt} {
+		p := newPushes(t, storetest.SQLite)
+		base := p.commit(gittest.Files{"main": "x\n"})
+		p.Platforms["github"] = mergeBases{platform: p.Platforms["github"].(platform), base: base, fails: &fails}
+		reference := p.announce("topic", noCommit, p.commit(gittest.Files{"topic": "x\n"}))
+		p.mustWork(t, true)
+		p.waits(t, reference, "it is not known what the branch is to be compared with: 502")
+		p.mustWork(t, false)
+		if fails > 0 {
+			p.pass(31 * time.Minute)
+		} else {
+			p.pass(longestRetryPause)
+			p.mustWork(t, true)
+			p.waits(t, reference, errBaseFirst.Error())
+			p.mustWork(t, true) // the base
+			p.pass(basePause)
+		}
+		p.mustWork(t, true)
+		p.wants(reference, core.Pass)
+	}
+}
+
 // A project keeps its mirror when it is renamed, and gets another one when that is lost.
 func TestProjectKeepsItsMirror(t *testing.T) {
 	t.Parallel()
-	p := newPushes(t, storetest.Engines[0])
+	p := newPushes(t, storetest.SQLite)
 	first := p.commit(gittest.Files{"a": secret(githubToken)})
 	p.push("main", noCommit, first)
 	mirrors := glob(p.Mirrors.Dir, "*/git")
@@ -609,7 +636,7 @@ func TestProjectKeepsItsMirror(t *testing.T) {
 // A commit has no hold on the search, and what is not searched is told.
 func TestSearchIsNotEvaded(t *testing.T) {
 	t.Parallel()
-	p := newPushes(t, storetest.Engines[0])
+	p := newPushes(t, storetest.SQLite)
 	gittest.Git(t, p.server.Dir, "init", "--quiet", "p.git")
 	gittest.Write(t, p.dir(), gittest.Files{".git/info/attributes": "* !working-tree-encoding !filter !text\n"})
 	gittest.Git(t, p.dir(), "config", "uploadpack.allowAnySHA1InWant", "true")
@@ -722,7 +749,7 @@ func TestHistoryKnowsWhatTreesHave(t *testing.T) {
 // What earlier scans left out of the commits is no longer told once all are searched, also on branches.
 func TestHistoryEndsWhatIsTold(t *testing.T) {
 	t.Parallel()
-	p := newPushes(t, storetest.Engines[0])
+	p := newPushes(t, storetest.SQLite)
 	p.Policies = core.Policies{{Match: "**", Policy: core.Policy{Scanners: []string{"gitleaks"}, ScanHistory: 1}}}
 	base := p.commit(gittest.Files{"a": "1\n"})
 	p.push("main", noCommit, base)
@@ -751,7 +778,7 @@ func TestHistoryEndsWhatIsTold(t *testing.T) {
 // A head that cannot be fetched does not count as searched, and is told. Files that tags name are no commits.
 func TestHistoryTellsWhatItCannotReach(t *testing.T) {
 	t.Parallel()
-	p := newPushes(t, storetest.Engines[0])
+	p := newPushes(t, storetest.SQLite)
 	p.Policies = core.Policies{{Match: "**", Policy: core.Policy{Scanners: []string{"gitleaks"}}}}
 	head := p.commit(gittest.Files{"a": "1\n"})
 	p.push("main", noCommit, head)
@@ -781,7 +808,7 @@ func TestHistoryTellsWhatItCannotReach(t *testing.T) {
 // Commits that cannot be listed are told, and the search ends.
 func TestHistoryEndsBeforeWhatCannotBeListed(t *testing.T) {
 	t.Parallel()
-	p := newPushes(t, storetest.Engines[0])
+	p := newPushes(t, storetest.SQLite)
 	p.Policies = core.Policies{{Match: "**", Policy: core.Policy{Scanners: []string{"gitleaks"}}}}
 	p.commit(gittest.Files{"a": "1\n"})
 	many, none := gittest.Files{}, gittest.Files{}
@@ -808,7 +835,7 @@ func TestHistoryEndsBeforeWhatCannotBeListed(t *testing.T) {
 // A search that was interrupted reads nothing again.
 func TestHistoryGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
-	p := newPushes(t, storetest.Engines[0])
+	p := newPushes(t, storetest.SQLite)
 	p.Policies = core.Policies{{Match: "**", Policy: core.Policy{Scanners: []string{"gitleaks"}}}}
 	bad := p.commit(gittest.Files{"leak": secret(githubToken)})
 	p.commit(gittest.Files{"leak": ""})
@@ -843,7 +870,7 @@ func TestHistoryGoesOnWhereItWas(t *testing.T) {
 // Without a scan of the default branch's head there is nothing to which findings could be added.
 func TestHistoryNeedsAScan(t *testing.T) {
 	t.Parallel()
-	p := newPushes(t, storetest.Engines[0])
+	p := newPushes(t, storetest.SQLite)
 	base := p.commit(gittest.Files{"a": "1\n"})
 	if _, err := p.Jobs.FindProject(t.Context(), "github", "p"); !errors.Is(err, core.ErrNotFound) {
 		t.Fatalf("want it unknown, got %v", err)

@@ -265,13 +265,18 @@ func printsByNeighbour(t *testing.T, b *bench, reference, source string) map[str
 	return prints
 }
 
-// mergeBases knows one merge base.
+// mergeBases knows one merge base, after some failures.
 type mergeBases struct {
 	platform
-	base string
+	base  string
+	fails *int
 }
 
 func (h mergeBases) MergeBase(_ context.Context, _, branch, _ string) (string, error) {
+	if h.fails != nil && *h.fails > 0 {
+		*h.fails--
+		return "", errors.New("502")
+	}
 	if branch != "main" || h.base == "" {
 		return "", platforms.ErrUnknownCommit
 	}

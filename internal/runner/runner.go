@@ -330,13 +330,17 @@ func (r *Runner) changesIn(
 	return evidence.ChangesIn(ctx, m, r.Log.With(t.attrs()...), base, t.scan.CommitSHA, matters)
 }
 
-// withMergeBase is the scan of a task with the commit where its branch left the default branch, if anybody knows it.
-func (r *Runner) withMergeBase(ctx context.Context, t *task) core.Scan {
+// withMergeBase is the scan of a task with the commit where its branch left the default branch, if anybody knows it. A job waits
+// where the platform may know it in a moment, and until that commit is scanned.
+func (r *Runner) withMergeBase(ctx context.Context, t *task) (core.Scan, error) {
 	scan, err := r.Platforms.FindMergeBase(ctx, t.scan, r.Jobs.RecordMergeBase)
-	if err != nil {
+	switch {
+	case platforms.Passing(err) && r.Jobs.MayWait(scan):
+		return scan, retryable{fmt.Errorf("it is not known what the branch is to be compared with: %w", err), true}
+	case err != nil:
 		r.Log.Info("merge base not known, compared with the default branch", append(t.attrs(), keyError, err)...)
 	}
-	return scan
+	return scan, r.awaitBase(ctx, t, scan)
 }
 
 // awaitBase makes a job wait until the commit where its branch left the default branch is scanned. Without an answer of the database
@@ -358,8 +362,7 @@ func (r *Runner) awaitBase(ctx context.Context, t *task, scan core.Scan) error {
 
 // baselineOf is the commit that the findings of a job will be compared with, or empty, and the scan with its merge base.
 func (r *Runner) baselineOf(ctx context.Context, t *task) (scan core.Scan, base string, err error) {
-	scan = r.withMergeBase(ctx, t)
-	if err := r.awaitBase(ctx, t, scan); err != nil {
+	if scan, err = r.withMergeBase(ctx, t); err != nil {
 		return scan, "", err
 	}
 	base, err = r.Jobs.GetBaseline(ctx, scan, t.job)
