@@ -11,19 +11,20 @@ type AuditAction string
 // The actions. AuditTriage stands for every triage update, by people and by machines.
 const (
 	AuditTriage        AuditAction = "triage"
-	AuditComment       AuditAction = "comment"       // on an alert, without a decision
-	AuditExpected      AuditAction = "expected"      // an unusual pipeline run was marked as expected, or no longer
-	AuditReport        AuditAction = "report"        // a scanner's report was uploaded
-	AuditReportFailed  AuditAction = "report failed" // an upload said that its scanner failed
-	AuditScanOpened    AuditAction = "scan opened"   // of a commit that no webhook announced
-	AuditRescan        AuditAction = "rescan"        // a commit is scanned again
-	AuditScanDeleted   AuditAction = "scan deleted"  // with its findings
-	AuditOverride      AuditAction = "override"      // the status of a commit was turned green, or that ended
-	AuditDeriveAgain   AuditAction = "derive again"  // a webhook call that was set aside
-	AuditLogin         AuditAction = "login"         // a session on the pages began
-	AuditLoginRefused  AuditAction = "login refused" // an address tried wrong tokens
-	AuditSessionsEnded AuditAction = "logged out"    // all sessions of somebody were ended
-	AuditConfiguration AuditAction = "configuration" // Scanhook started with other settings than before
+	AuditComment       AuditAction = "comment"        // on an alert, without a decision
+	AuditExpected      AuditAction = "expected"       // an unusual pipeline run was marked as expected, or no longer
+	AuditReport        AuditAction = "report"         // a scanner's report was uploaded
+	AuditReportFailed  AuditAction = "report failed"  // an upload said that its scanner failed
+	AuditScanOpened    AuditAction = "scan opened"    // of a commit that no webhook announced
+	AuditRescan        AuditAction = "rescan"         // a commit is scanned again
+	AuditScanDeleted   AuditAction = "scan deleted"   // with its findings
+	AuditButtonRefused AuditAction = "button refused" // of a check run, which somebody pressed
+	AuditOverride      AuditAction = "override"       // the status of a commit was turned green, or that ended
+	AuditDeriveAgain   AuditAction = "derive again"   // a webhook call that was set aside
+	AuditLogin         AuditAction = "login"          // a session on the pages began
+	AuditLoginRefused  AuditAction = "login refused"  // an address tried wrong tokens
+	AuditSessionsEnded AuditAction = "logged out"     // all sessions of somebody were ended
+	AuditConfiguration AuditAction = "configuration"  // Scanhook started with other settings than before
 
 	AuditReportReplaced AuditAction = "report replaced" // by another one of the same scanner and category
 )
@@ -31,7 +32,7 @@ const (
 // AuditActions are all actions, in the order in which people look for them.
 var AuditActions = []AuditAction{
 	AuditTriage, AuditComment, AuditReport, AuditReportReplaced, AuditReportFailed, AuditConfiguration, AuditExpected, AuditScanOpened, AuditRescan,
-	AuditOverride, AuditScanDeleted, AuditDeriveAgain, AuditLogin, AuditLoginRefused, AuditSessionsEnded,
+	AuditOverride, AuditButtonRefused, AuditScanDeleted, AuditDeriveAgain, AuditLogin, AuditLoginRefused, AuditSessionsEnded,
 }
 
 // maxAuditText is the length in bytes that a subject or a detail is cut to.

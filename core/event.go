@@ -17,7 +17,7 @@ type Delivery struct {
 	Project      string       // full path of the project, empty where the event has none
 	ProjectID    int64        `json:"-"` // number of the kept project; 0 while it is not known
 	ReceivedAt   time.Time    // UTC
-	Event        Event        // Push, Request, Pipeline, ObservedStatus, ProjectChange or Ignored
+	Event        Event        // Push, Request, Pipeline, CheckAction, ObservedStatus, ProjectChange or Ignored
 	Verification Verification // how the call proved to be authentic
 }
 
@@ -43,7 +43,7 @@ func (d Delivery) Origin() string {
 	return "push"
 }
 
-// Event is what a delivery announces: a Push, a Request, a Pipeline, an ObservedStatus, a ProjectChange or something Ignored.
+// Event is what a delivery announces: a Push, a Request, a Pipeline, a CheckAction, an ObservedStatus, a ProjectChange or something Ignored.
 type Event interface {
 	// Subject is the project that the event is about, as the payload describes it; zero for what is ignored.
 	Subject() Project
@@ -191,6 +191,20 @@ func (c ProjectChange) Reason() string {
 	return "the project itself changed (" + c.Action + "): all that is known of it stays with it, and nothing is to be scanned"
 }
 
+// CheckAction is a button of a check run that somebody pressed on the platform.
+type CheckAction struct {
+	Project   Project
+	CommitSHA string
+	CheckID   int64  // the platform's number of the check run; 0 where all of the commit are to be run again
+	Button    string // as we named it; empty for the platform's own, which has the check run again
+	Login     string // of who pressed it
+	UserID    int64  // which stays when the login changes
+	Digest    string // of the call's content: it is the same when somebody sends that once more, under whatever key
+}
+
+// Actor names on the audit log who pressed it.
+func (a CheckAction) Actor(platform string) string { return a.Login + " (" + platform + ")" }
+
 // PipelineParent names the pipeline that started a child or multi-project pipeline.
 type PipelineParent struct {
 	Project string
@@ -202,6 +216,9 @@ func (p Push) Subject() Project { return p.Project }
 
 // Subject is part of Event.
 func (p Pipeline) Subject() Project { return p.Project }
+
+// Subject is part of Event.
+func (a CheckAction) Subject() Project { return a.Project }
 
 // Subject is part of Event.
 func (c ProjectChange) Subject() Project { return c.Project }
@@ -219,6 +236,12 @@ func (p Push) WithoutRef() Event {
 func (p Pipeline) WithoutRef() Event {
 	p.Project.Ref = ""
 	return p
+}
+
+// WithoutRef is part of Event.
+func (a CheckAction) WithoutRef() Event {
+	a.Project.Ref = ""
+	return a
 }
 
 // WithoutRef is part of Event.
@@ -292,6 +315,7 @@ const (
 	ScanCreated      Outcome = "scan_created"
 	ScanExists       Outcome = "scan_exists"
 	PipelineRecorded Outcome = "pipeline_recorded"
+	ActionTaken      Outcome = "action_taken"
 	OutcomeIgnored   Outcome = "ignored"
 	Duplicate        Outcome = "duplicate"
 )

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/buttons"
 )
 
 // Platform is one configured instance of a Git platform.
@@ -219,6 +220,7 @@ type CheckRunner interface {
 type CheckReport struct {
 	Summary     string // Markdown
 	Annotations []Annotation
+	Buttons     []buttons.Button
 }
 
 // Annotation is a finding at a place of the commit's tree.
@@ -239,6 +241,21 @@ func CheckRunnerOf(platform Platform) (CheckRunner, bool) {
 func (s Set) ShowChecks(platform string) bool {
 	_, able := CheckRunnerOf(s[platform])
 	return able
+}
+
+// Referee is a Platform that tells what people may do in its projects. The package that does what the buttons of check runs ask for asks
+// it.
+type Referee interface {
+	// MayWrite tells whether a person may change the code of a project. The login is that of the person with the id, or nobody's: another
+	// one may have taken it. Errors are those of this package, or worth a retry.
+	MayWrite(ctx context.Context, project core.Project, login string, id int64) (bool, error)
+}
+
+// RefereeOf is the platform as a Referee, if it is one and shows check runs.
+func RefereeOf(platform Platform) (Referee, bool) {
+	_, shows := CheckRunnerOf(platform)
+	referee, able := platform.(Referee)
+	return referee, able && shows
 }
 
 // NoteKeeper is a Platform that has comments in the conversation of pull or merge requests. The package that posts statuses asks for it.

@@ -13,6 +13,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/intake"
+	"github.com/scanhook/scanhook/store/actions"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -565,4 +566,33 @@ func (s *Store) KnownDeliveries(ctx context.Context, platform string, keys []str
 		}
 	}
 	return known, nil
+}
+
+// putActions keeps buttons that were pressed. A call that was sent once more, under another key, may be a copy.
+func (s *Store) putActions(ctx context.Context, tx *sqlx.Tx, pressed []*intake.Item) error {
+	for _, item := range pressed {
+		action := actions.Of(*item.Action, *item.Delivery, s.cameAt(*item.Delivery))
+		fresh, err := s.Actions().Put(ctx, tx, action)
+		if err == nil && !fresh {
+			err = s.audit(ctx, tx, action.Refusal(core.Scan{}, "the call was sent before"))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RetrySetAside has the calls derived again that another version has set aside, and returns how many they are.
+func (s *Store) RetrySetAside(ctx context.Context, version string) (n int64, err error) {
+	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		n, err = sqldb.Exec(ctx, tx, `
+			UPDATE deliveries SET state = 'kept', error = '', derived_at = NULL WHERE state = 'failed' AND tried_by <> ?`, version)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("looking for calls that were set aside: %w", err)
+	}
+	s.kept.Ring()
+	return n, nil
 }

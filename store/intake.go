@@ -46,6 +46,7 @@ func (s *Store) requestOf(ctx context.Context, d core.Delivery) (request intake.
 	push, pushed := d.Event.(core.Push)
 	run, ran := d.Event.(core.Pipeline)
 	about, requested := d.Event.(core.Request)
+	action, pressed := d.Event.(core.CheckAction)
 	switch {
 	case pushed && !wish.Idle:
 		project, err := s.resolveFor(ctx, &d, push.Project)
@@ -58,6 +59,10 @@ func (s *Store) requestOf(ctx context.Context, d core.Delivery) (request intake.
 	case requested && !wish.Idle:
 		project, err := s.resolveFor(ctx, &d, about.Project)
 		s.askForRequest(&request, about, project, wish)
+		return request, err
+	case pressed && !wish.Idle:
+		_, err := s.resolveFor(ctx, &d, action.Project)
+		request.Action = &action
 		return request, err
 	case ran && !wish.Idle:
 		project, err := s.resolveFor(ctx, &d, run.Project)
@@ -191,6 +196,7 @@ func (s *Store) saveIntake(ctx context.Context, tx *sqlx.Tx, plan intake.Plan) e
 		func() error { return s.endClosed(ctx, tx, plan.Closings) },
 		func() error { return s.addFileTasks(ctx, tx, plan.FileTasks) },
 		func() error { return s.recordRuns(ctx, tx, plan.Runs, plan.Informed) },
+		func() error { return s.putActions(ctx, tx, plan.Actions) },
 		func() error { return s.keepDeliveries(ctx, tx, plan.Kept) },
 		func() error { return s.settleDeliveries(ctx, tx, plan.Kept) },
 	} {
@@ -531,20 +537,6 @@ func (s *Store) putFailed(ctx context.Context, d Deriver, one *derivation) error
 			core.Printable(one.err.Error()), d.Version, s.clock.Timestamp(), one.id)
 		return err
 	})
-}
-
-// RetrySetAside has the calls derived again that another version has set aside, and returns how many they are.
-func (s *Store) RetrySetAside(ctx context.Context, version string) (n int64, err error) {
-	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		n, err = sqldb.Exec(ctx, tx, `
-			UPDATE deliveries SET state = 'kept', error = '', derived_at = NULL WHERE state = 'failed' AND tried_by <> ?`, version)
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("looking for calls that were set aside: %w", err)
-	}
-	s.kept.Ring()
-	return n, nil
 }
 
 // openWanted opens the scans that do not exist yet, and loads the others. A project of which only the name is known has the

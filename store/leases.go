@@ -74,7 +74,7 @@ func (s *Store) bindClaim(c claim, lease time.Duration, args map[string]any) (qu
 var leasedRows = []string{
 	`commit_statuses WHERE ` + dueToAll, `commit_statuses WHERE held`,
 	`tracked_projects WHERE TRUE`, `hook_targets WHERE TRUE`, `enrichment_tasks WHERE TRUE`,
-	`request_notes WHERE TRUE`,
+	`request_notes WHERE TRUE`, `check_actions WHERE done_at IS NULL`,
 }
 
 // TakeOver makes this process the one that serves an embedded database until Close, and frees what the one before had
@@ -163,6 +163,8 @@ var dueColumns = []dueColumn{
 	{table: "request_notes", column: "next_attempt_at", open: `posted_revision < revision AND NOT given_up`, longest: maxPause, asked: true},
 	{table: "request_notes", column: "lease_until", open: `TRUE`, longest: maxLease, grace: leaseGrace},
 	{table: "request_notes", column: "check_at", open: `check_at IS NOT NULL`, longest: maxPause},
+	{table: "check_actions", column: "next_attempt_at", open: `done_at IS NULL`, longest: maxPause, asked: true},
+	{table: "check_actions", column: "lease_until", open: `done_at IS NULL`, longest: maxLease, grace: leaseGrace},
 	{table: "tracked_projects", column: "next_sync_at", open: `TRUE`, longest: maxRound},
 	{table: "tracked_projects", column: "lease_until", open: `TRUE`, longest: maxLease, grace: leaseGrace},
 	{table: "hook_targets", column: "next_check_at", open: `TRUE`, longest: maxRound},

@@ -27,6 +27,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/poll"
+	"github.com/scanhook/scanhook/store/actions"
 	"github.com/scanhook/scanhook/store/notes"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -367,6 +368,9 @@ func (c *cache[K, V]) put(key K, value V) {
 
 // Notes are the comments of requests.
 func (s *Store) Notes() *notes.Notes { return notes.New(s.db, s.clock.Timestamp) }
+
+// Actions are the buttons of check runs that people have pressed.
+func (s *Store) Actions() *actions.Actions { return actions.New(s.db, s.clock.Timestamp) }
 
 // wantNotes has the comments of open requests written anew whose heads these scans are of.
 func (s *Store) wantNotes(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,34 +15,16 @@ import (
 
 	"github.com/scanhook/scanhook/internal/config"
 	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
 
 // An App shows what is new on the lines of the change, and the check run follows later decisions and reports.
 func TestCheckRunOfAnApp(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, sandboxConfig{kind: "github", extra: `
-defaults: {publish: both}
-scanners: {trivy: {upload: true}}
-repositories: [{match: "**", scanners: [trivy]}]`})
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "app.pem")
-	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	app := w.config.Platforms["github"]
-	app.Token, app.App = "", &config.App{ID: 4, PrivateKeyFile: file}
-	w.config.Platforms["github"] = app
+	w, sample := appSandbox(t)
 	startSandbox(t, w)
 	sha := sample.Head
-	upload := func(rules ...string) outcome {
-		env := environment(map[string]string{"SCANHOOK_URL": w.scanhook, "SCANHOOK_API_TOKEN": w.apiToken})
-		return uploadWith(t, env, reportOf(rules...), "-", "--scanner", "trivy", "--platform", "github", "--project", "acme/shop",
-			"--project-id", "42", "--commit", sha, "--branch", "main")
-	}
+	upload := func(rules ...string) outcome { return uploadTo(t, w, sha, rules...) }
 	upload("a", "b").expect(t, 0, "completed, fail: 2 new (2 high)")
 	run := checkRunOf(t, w, sha, func(run fakegithub.CheckRun) bool { return run.Status == "completed" })
 	if run.Name != "scanhook/check" || *run.Conclusion != "failure" || len(run.Output.Annotations) != 2 ||
@@ -100,4 +83,44 @@ func checkRunOf(t *testing.T, w *sandbox, sha string, wanted func(fakegithub.Che
 		}
 		return list.Runs[0], wanted(list.Runs[0])
 	})
+}
+
+// appSandbox is a sandbox whose Scanhook acts as an App, and whose only scanner is elsewhere.
+func appSandbox(t *testing.T) (*sandbox, gitrepo.Checkout) {
+	t.Helper()
+	w, sample := setup(t, sandboxConfig{kind: "github", extra: `
+defaults: {publish: both}
+scanners: {trivy: {upload: true}}
+repositories: [{match: "github/acme/*", scanners: [trivy]}]`})
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "app.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	app := w.config.Platforms["github"]
+	app.Token, app.App = "", &config.App{ID: 4, PrivateKeyFile: file}
+	w.config.Platforms["github"] = app
+	return w, sample
+}
+
+// shopID is the platform's number of acme/shop.
+func shopID(t *testing.T, w *sandbox) int64 {
+	t.Helper()
+	shop, err := w.platform.Find("acme/shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return shop.ID
+}
+
+// uploadTo brings a report of findings by rule for a commit of main.
+func uploadTo(t *testing.T, w *sandbox, sha string, rules ...string) outcome {
+	t.Helper()
+	env := environment(map[string]string{"SCANHOOK_URL": w.scanhook, "SCANHOOK_API_TOKEN": w.apiToken})
+	return uploadWith(t, env, reportOf(rules...), "-", "--scanner", "trivy", "--platform", "github", "--project", "acme/shop",
+		"--project-id", fmt.Sprint(shopID(t, w)), "--commit", sha, "--branch", "main")
 }

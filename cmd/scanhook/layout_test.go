@@ -20,7 +20,7 @@ var layers = map[string]int{
 	"cmd/scanhook": 3, "cmd/scanhook/check": 3, "cmd/scanhook/upload": 3, "cmd/scanhook/remote": 3, "cmd/scanhook/cli": 3,
 
 	"webhooks": 2, "internal/api": 2, "internal/web": 2, "internal/statuses": 2, "internal/runner": 2, "internal/epss": 2,
-	"internal/ingest": 2, "internal/reconcile": 2, "internal/enrich": 2, "internal/health": 2, "internal/retention": 2,
+	"internal/ingest": 2, "internal/reconcile": 2, "internal/actions": 2, "internal/enrich": 2, "internal/health": 2, "internal/retention": 2,
 	"platforms/github": 2, "platforms/gitlab": 2, "platforms/gitea": 2, "platforms/ghapi": 1, "platforms/conversation": 1,
 
 	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/auth": 1, "internal/auth/ci": 1, "internal/ai": 1, "internal/fakeforge": 1,
@@ -31,9 +31,9 @@ var layers = map[string]int{
 	"internal/jsonscan": 1, "internal/reports/collect": 1, "internal/reports/sarif": 1, "internal/reports/formats": 1,
 	"internal/reports/export": 1, "internal/reports/reportstest": 3,
 
-	"store/sqldb": 1, "store/move": 1, "store/catalog": 1, "store/notes": 1, "store/particulars": 1,
+	"store/sqldb": 1, "store/move": 1, "store/catalog": 1, "store/actions": 1, "store/notes": 1, "store/particulars": 1,
 
-	"core": 0, "core/access": 0, "core/alerts": 0, "core/anomaly": 0, "core/details": 0, "core/intake": 0, "core/refs": 0, "core/intern": 0, "core/liveness": 0, "core/match": 0, "core/naming": 0, "core/patch": 0, "core/secrets": 0,
+	"core": 0, "core/access": 0, "core/alerts": 0, "core/buttons": 0, "core/anomaly": 0, "core/details": 0, "core/intake": 0, "core/refs": 0, "core/intern": 0, "core/liveness": 0, "core/match": 0, "core/naming": 0, "core/patch": 0, "core/secrets": 0,
 	"core/timeline": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0, "internal/config/strictyaml": 0, "internal/suggest": 0,
 	"internal/cage": 0, "internal/runner/sandbox": 0, "internal/runner/sandbox/sandboxtest": 3,
 
@@ -48,6 +48,7 @@ var within = map[string][]string{
 	"core":                       {"core/anomaly", "core/intern", "core/patch"},
 	"core/access":                {"core"},
 	"core/alerts":                {"core"},
+	"core/buttons":               {"core"},
 	"core/details":               {"core"},
 	"core/intake":                {"core", "core/refs"},
 	"core/match":                 {"core", "core/secrets"},
@@ -78,7 +79,8 @@ var within = map[string][]string{
 	"internal/fakeforge/gitlab": {"internal/fakeforge", "internal/fakeforge/gitrepo"},
 	"internal/fakeforge/gitea":  {"internal/fakeforge", "internal/fakeforge/gitrepo", "internal/fakeforge/github"},
 
-	"store":             {"store/sqldb", "store/catalog", "store/notes", "store/particulars"},
+	"store":             {"store/sqldb", "store/actions", "store/catalog", "store/notes", "store/particulars"},
+	"store/actions":     {"store/sqldb"},
 	"store/catalog":     {"store/sqldb"},
 	"store/notes":       {"store/sqldb"},
 	"store/particulars": {"store/sqldb"},
@@ -100,7 +102,7 @@ var within = map[string][]string{
 
 // libraries are the import paths, or their beginnings, that only some packages may import.
 var libraries = map[string][]string{
-	"github.com/jmoiron/sqlx":         {"store", "store/sqldb", "store/move", "store/notes", "store/particulars"},
+	"github.com/jmoiron/sqlx":         {"store", "store/sqldb", "store/move", "store/actions", "store/notes", "store/particulars"},
 	"github.com/lib/pq":               {"store/sqldb"},
 	"modernc.org/sqlite":              {"store/sqldb"},
 	"github.com/rubenv/sql-migrate":   {"store/sqldb"},

@@ -9,6 +9,7 @@ import (
 	"github.com/scanhook/scanhook/cmd/scanhook/check"
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/actions"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/enrich"
 	"github.com/scanhook/scanhook/internal/epss"
@@ -41,8 +42,10 @@ type partLoop struct {
 func (w *wiring) loopsOfPushes() []partLoop {
 	calls := ingest.New(ingest.Config{Store: w.db, Platforms: w.platforms, Version: buildVersion(), Log: w.log})
 	metadata := enrich.New(enrich.Config{Store: w.db, Platforms: w.platforms, Log: w.log, Now: w.db.Now})
+	buttons := actions.New(actions.Config{Store: w.db, Platforms: w.platforms, Log: w.log, Now: w.db.Now})
 	return []partLoop{
-		{cli.Ingest, calls.Run}, {cli.Runner, w.runner.Run}, {cli.Statuses, w.poster.Run}, {cli.Enrich, metadata.Run},
+		{cli.Ingest, calls.Run}, {cli.Runner, w.runner.Run}, {cli.Statuses, w.poster.Run},
+		{cli.Statuses, buttons.Run}, {cli.Enrich, metadata.Run},
 	}
 }
 

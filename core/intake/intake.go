@@ -14,13 +14,14 @@ type Request struct {
 	Kept     int64          // where the delivery is kept already; 0 where it is not
 	Scan     *core.Scan     // as it is opened; nil where nothing is to be scanned
 	Policy   core.Policy
-	Word     *Word          // on where a ref stands; nil where the request says nothing of it
-	Pipeline *core.Pipeline // nil for everything but pipeline events
-	About    *core.Request  // the pull or merge request that the delivery is about; nil for others
-	Closing  *Closing       // what nobody wants scanned any more; usually nil
-	Foreign  []string       // scanners that do not look at the commit, because it is from a fork
-	Actor    string         // who named the commit, where nobody announced it
-	Ignored  string         // why nothing is to be scanned
+	Word     *Word             // on where a ref stands; nil where the request says nothing of it
+	Pipeline *core.Pipeline    // nil for everything but pipeline events
+	Action   *core.CheckAction // a button that was pressed; nil for others
+	About    *core.Request     // the pull or merge request that the delivery is about; nil for others
+	Closing  *Closing          // what nobody wants scanned any more; usually nil
+	Foreign  []string          // scanners that do not look at the commit, because it is from a fork
+	Actor    string            // who named the commit, where nobody announced it
+	Ignored  string            // why nothing is to be scanned
 }
 
 // Key identifies a delivery. It includes the project: ids of deliveries are not signed, so a caller who may speak for one
@@ -99,6 +100,7 @@ type Plan struct {
 	FileTasks []int64 // scans whose changed files are to be counted by the platform
 	Runs      []*Item // with states of pipeline runs
 	Informed  []*Item // whose runs are judged again, because the changed files are known now
+	Actions   []*Item // buttons that were pressed
 	Audit     []core.AuditEvent
 	Kept      []*Item // whose deliveries are kept
 }
@@ -165,6 +167,9 @@ func Decide(items []*Item, existing func(*core.Scan) core.Scan) (p Plan) {
 	}
 	for _, item := range items {
 		p.keep(item)
+		if item.Open() && item.Action != nil {
+			p.Actions = append(p.Actions, item)
+		}
 		if item.Open() && item.Closing != nil {
 			p.Closings = append(p.Closings, *item.Closing)
 		}
@@ -261,6 +266,8 @@ func (p *Plan) keep(item *Item) {
 		return
 	case !item.Open():
 		return
+	case item.Action != nil:
+		item.Receipt = core.Receipt{Outcome: core.ActionTaken}
 	case item.Scan == nil:
 		item.Receipt = core.Receipt{Outcome: core.OutcomeIgnored, Reason: item.Ignored}
 	case item.Pipeline != nil:

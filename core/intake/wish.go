@@ -44,6 +44,15 @@ func WishOf(d core.Delivery, policies core.Policies) Wish {
 			return Wish{Policy: policy, Reason: refused, Idle: true}
 		}
 		return Wish{Policy: policy, Commit: event.CommitSHA}
+	case core.CheckAction:
+		policy, known := policies.For(d.Platform, event.Project.Name)
+		switch {
+		case !known:
+			return Wish{Reason: NotConfigured(d.Platform, event.Project.Name), Idle: true}
+		case d.Verification.Scope != "": // who has it could name anybody as the one who pressed
+			return Wish{Reason: "buttons count only in calls of the App, which has the webhook secret of the whole platform", Idle: true}
+		}
+		return Wish{Policy: policy}
 	case core.ObservedStatus, core.ProjectChange:
 		return Wish{}
 	case core.Ignored:

@@ -174,6 +174,8 @@ func auditEvent(e core.AuditEvent) Event {
 	case core.AuditOverride:
 		step.Stage, step.Text = "status", fmt.Sprintf("%s: override: %s", e.Actor, e.Detail)
 		step.Detail = ""
+	case core.AuditButtonRefused:
+		step.Text = e.Actor + " pressed a button of the check run, which was refused"
 	case core.AuditRescan:
 		step.Text = e.Actor + " had the commit scanned once more"
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/buttons"
 	"github.com/scanhook/scanhook/platforms"
 )
 
@@ -26,7 +27,9 @@ func (s *sender) checkReport(ctx context.Context, status core.Status) (platforms
 	if err != nil {
 		return platforms.CheckReport{}, err
 	}
-	return describeCheck(told, status.TargetURL), nil
+	report := describeCheck(told, status.TargetURL)
+	report.Buttons = buttons.Of(status, told.found)
+	return report, nil
 }
 
 // describeCheck makes the report of an ended scan from its new findings that are not dismissed, the most urgent first.

@@ -89,6 +89,14 @@ func (s *Server) decode(payload []byte, event any, in *repository) (core.Project
 	return s.project(*in)
 }
 
+// ProjectOf reads the repository of a payload.
+func (s *Server) ProjectOf(payload []byte) (core.Project, error) {
+	var event struct {
+		Repository repository `json:"repository"`
+	}
+	return s.decode(payload, &event, &event.Repository)
+}
+
 func latest(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

@@ -16,6 +16,7 @@ const (
 	annotationsPerCall = 50
 	maxCheckText       = 65_535 // bytes of a summary, and of a message
 	maxCheckTitle      = 255
+	maxCheckActions    = 3
 )
 
 // ShowsChecks tells whether an App is configured, because others may not make check runs.
@@ -87,11 +88,12 @@ func (c checkRun) send(ctx context.Context, annotations []*gogithub.CheckRunAnno
 	if c.status.PostedID == 0 {
 		run, answer, err = c.client.Checks.CreateCheckRun(ctx, c.owner, c.name, gogithub.CreateCheckRunOptions{
 			Name: c.status.Context, HeadSHA: c.status.CommitSHA, DetailsURL: link, ExternalID: external,
-			Status: &state, Conclusion: conclusion, Output: output,
+			Status: &state, Conclusion: conclusion, Output: output, Actions: actionsOf(c.report),
 		})
 	} else {
 		run, answer, err = c.client.Checks.UpdateCheckRun(ctx, c.owner, c.name, c.status.PostedID, gogithub.UpdateCheckRunOptions{
 			Name: c.status.Context, DetailsURL: link, ExternalID: external, Status: &state, Conclusion: conclusion, Output: output,
+			Actions: actionsOf(c.report),
 		})
 	}
 	err = c.Classify(answer, err)
@@ -125,6 +127,13 @@ func stateOfCheck(state core.StatusState) (status string, conclusion *string) {
 		return "completed", gogithub.String(string(state))
 	}
 	return "completed", gogithub.String("failure")
+}
+
+func actionsOf(report platforms.CheckReport) (list []*gogithub.CheckRunAction) {
+	for _, button := range report.Buttons[:min(len(report.Buttons), maxCheckActions)] {
+		list = append(list, &gogithub.CheckRunAction{Label: button.Label, Description: button.Description, Identifier: button.ID})
+	}
+	return list
 }
 
 func annotationsOf(report platforms.CheckReport) (list []*gogithub.CheckRunAnnotation) {

@@ -1,7 +1,7 @@
 // Package github is the adapter for github.com and GitHub Enterprise Server. It verifies and translates their webhooks,
 // posts commit statuses and tells where to fetch from. What GitHub shares with Gitea is in package ghapi.
 //
-// Reading order: kind.go, github.go, verify.go, parse.go, app.go, credential.go, check.go, hooks.go, merge_base.go.
+// Reading order: kind.go, github.go, verify.go, parse.go, app.go, credential.go, check.go, action.go, hooks.go, merge_base.go.
 package github
 
 import (
@@ -39,6 +39,7 @@ var (
 	_ platforms.ClientSharer      = (*Platform)(nil)
 	_ platforms.StatusReader      = (*Platform)(nil)
 	_ platforms.CheckRunner       = (*Platform)(nil)
+	_ platforms.Referee           = (*Platform)(nil)
 	_ platforms.NoteKeeper        = (*Platform)(nil)
 	_ platforms.MergeBaseFinder   = (*Platform)(nil)
 	_ platforms.MetadataFetcher   = (*Platform)(nil)

@@ -31,6 +31,9 @@ func (p *Platform) Parse(header http.Header, body []byte) (core.Delivery, error)
 		if err != nil {
 			return nil, "", err
 		}
+		if action, project, err := p.parseAction(delivery.Name, payload); action != nil || err != nil {
+			return action, project, err
+		}
 		return p.ParseEvent(delivery.Name, payload)
 	})
 }

@@ -37,7 +37,7 @@ var parts = []struct {
 	{Intake, "takes the platforms' calls; needs the webhook secrets"},
 	{Ingest, "opens scans for the calls that were taken"},
 	{Runner, "runs scanners; needs git and, for private code, tokens that may read it"},
-	{Statuses, "posts commit statuses; needs tokens that may post them"},
+	{Statuses, "posts commit statuses, and does what the buttons of check runs ask for; needs tokens that may post them"},
 	{Reconcile, "finds pushes that no call announced, and broken webhooks; needs secrets and tokens"},
 	{Enrich, "asks platforms for what calls leave out"},
 	{Verdicts, "judges again when the gate of the configuration or the time changes a verdict, and ends scans that are overdue"},

@@ -8,12 +8,21 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
 // maxAnnotations is how many annotations GitHub takes in a call.
 const maxAnnotations = 50
+
+// maxActions is how many buttons a check run has.
+const maxActions = 3
+
+func (a Action) isTooLong() bool {
+	return a.Label == "" || a.Identifier == "" || a.Description == "" ||
+		utf8.RuneCountInString(a.Label) > 20 || utf8.RuneCountInString(a.Description) > 40 || utf8.RuneCountInString(a.Identifier) > 20
+}
 
 // installationID is that of the App on all repositories.
 const installationID = 55
@@ -28,7 +37,8 @@ type CheckRun struct {
 	Status      string       `json:"status"`
 	Conclusion  *string      `json:"conclusion"`
 	Output      CheckOutput  `json:"output"`
-	Annotations []Annotation `json:"-"` // of all calls
+	Actions     []Action     `json:"actions,omitempty"` // GitHub shows them on its pages only
+	Annotations []Annotation `json:"-"`                 // of all calls
 }
 
 // CheckOutput is what a check run says.
@@ -36,6 +46,13 @@ type CheckOutput struct {
 	Title       string       `json:"title"`
 	Summary     string       `json:"summary"`
 	Annotations []Annotation `json:"annotations,omitempty"`
+}
+
+// Action is a button of a check run.
+type Action struct {
+	Label       string `json:"label"`
+	Description string `json:"description"`
+	Identifier  string `json:"identifier"`
 }
 
 // Annotation is a note on lines of a file.
@@ -68,6 +85,7 @@ func (c *checks) register(f *fakeforge.Forge) {
 	c.Route("POST "+repositoryRoot+"/check-runs", c.Refusable(c.create))
 	c.Route("PATCH "+repositoryRoot+"/check-runs/{id}", c.Refusable(c.update))
 	c.Route("GET "+repositoryRoot+"/commits/{sha}/check-runs", c.list)
+	c.Route("GET "+repositoryRoot+"/collaborators/{login}/permission", c.showPermission)
 }
 
 func asApp(path string) bool {
@@ -154,6 +172,8 @@ func (run *CheckRun) accept() (problem string) {
 		return "\"conclusion\" wasn't supplied."
 	case run.Output.Title == "" || run.Output.Summary == "":
 		return "\"title\", \"summary\" weren't supplied."
+	case len(run.Actions) > maxActions || slices.ContainsFunc(run.Actions, Action.isTooLong):
+		return "\"actions\" are 3 at most, of 20, 40 and 20 characters."
 	case slices.ContainsFunc(said, func(a Annotation) bool { return a.Path == "" || a.StartLine < 1 || a.Message == "" }):
 		return "an annotation lacks its path, line or message."
 	}
@@ -178,4 +198,36 @@ func (c *checks) list(r *http.Request) fakeforge.Answer {
 	}
 	slices.SortFunc(list, func(a, b CheckRun) int { return int(b.ID - a.ID) })
 	return fakeforge.OK(map[string]any{"total_count": len(list), "check_runs": list})
+}
+
+// Guest may read all repositories, as everybody may who is no collaborator.
+var Guest = fakeforge.Account{ID: 777, Login: "guest", Name: "Guest", Email: "guest@example.com"}
+
+// showPermission tells what somebody may do: fakeforge.Pusher writes.
+func (c *checks) showPermission(r *http.Request) fakeforge.Answer {
+	permissions := map[string]string{fakeforge.Pusher.Login: "write", Guest.Login: "read"}
+	ids := map[string]int64{fakeforge.Pusher.Login: fakeforge.Pusher.ID, Guest.Login: Guest.ID}
+	login := r.PathValue("login")
+	_, ok := c.RepositoryOf(r)
+	if permission := permissions[login]; ok && permission != "" {
+		return fakeforge.OK(map[string]any{"permission": permission, "role_name": permission, "user": c.user(login, ids[login], "User")})
+	}
+	return refuse(http.StatusNotFound, "Not Found")
+}
+
+// Pressed is the payload of the event check_run when somebody presses a button of a run; without one, "Re-run".
+func Pressed(run CheckRun, project string, id int64, button string, by fakeforge.Account) map[string]any {
+	payload := map[string]any{
+		"action": "rerequested", "check_run": map[string]any{
+			"id": run.ID, "head_sha": run.HeadSHA, "external_id": run.ExternalID, "name": run.Name, "status": run.Status, "conclusion": run.Conclusion,
+			"output": run.Output, "app": map[string]any{"id": appID, "created_at": "2018-04-25 20:42:10"},
+			"check_suite": map[string]any{"id": 1, "head_branch": nil, "head_sha": run.HeadSHA},
+		},
+		"repository": map[string]any{"id": id, "full_name": project, "default_branch": "main"},
+		"sender":     map[string]any{"login": by.Login, "id": by.ID, "type": "User"},
+	}
+	if button != "" {
+		payload["action"], payload["requested_action"] = "requested_action", map[string]any{"identifier": button}
+	}
+	return payload
 }
