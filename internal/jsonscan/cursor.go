@@ -153,6 +153,9 @@ func (c *Cursor) Read() ([]byte, error) {
 
 // Unmarshal decodes what Read has returned.
 func (c *Cursor) Unmarshal(value []byte, into any) error {
+	if hasManyParts(value) {
+		return c.TooLarge("it has more than %d parts", maxParts)
+	}
 	if c.json == nil {
 		c.json = numbersAsTexts(&c.feed)
 	}
@@ -162,6 +165,31 @@ func (c *Cursor) Unmarshal(value []byte, into any) error {
 	}
 	err := numbersAsTexts(bytes.NewReader(value)).Decode(into) // for an offset that counts from the value
 	return c.explain(err, c.scanner.Offset()-int64(len(value)))
+}
+
+// Unmarshal is json.Unmarshal of a value whose syntax is known to be right. The error wraps core.ErrTooLarge for one of too many parts.
+func Unmarshal(value []byte, into any) error {
+	if hasManyParts(value) {
+		return fmt.Errorf("%w: a value has more than %d parts", core.ErrTooLarge, maxParts)
+	}
+	return json.Unmarshal(value, into)
+}
+
+func hasManyParts(value []byte) bool {
+	parts := 0
+	for i := 0; i < len(value) && len(value) > maxParts; i++ {
+		switch value[i] {
+		case ',':
+			parts++
+		case '"':
+			for i++; i < len(value) && value[i] != '"'; i++ {
+				if value[i] == '\\' {
+					i++
+				}
+			}
+		}
+	}
+	return parts >= maxParts
 }
 
 func numbersAsTexts(r io.Reader) *json.Decoder {
@@ -349,6 +377,7 @@ func (c *Cursor) mark() { c.input.consumed = c.scanner.Offset() }
 
 const (
 	maxValue = 16 << 20 // bytes of one value, because it is held in memory whole
+	maxParts = 200_000  // members and elements of a value that is decoded: an empty one takes much more memory than its text
 	maxKey   = 100      // bytes of a key that an error repeats
 )
 

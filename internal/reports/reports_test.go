@@ -106,6 +106,7 @@ func TestParseRefuses(t *testing.T) {
 func TestParseLimits(t *testing.T) {
 	t.Parallel()
 	text := reportstest.SARIF(`"results":[{},{},{}]`)
+	many := strings.Repeat("{},", 300_000) + "{}"
 	tests := map[string]struct {
 		report string
 		limits reports.Limits
@@ -121,6 +122,15 @@ func TestParseLimits(t *testing.T) {
 			core.ErrTooLarge,
 		},
 		"one enormous value": {reportstest.SARIF(`"results":["` + strings.Repeat("x", 17<<20)), reports.Limits{}, core.ErrTooLarge},
+		"many suppressions":  {reportstest.SARIF(`"results":[{"suppressions":[` + many + `]}]`), reports.Limits{}, core.ErrTooLarge},
+		"many taxa":          {reportstest.SARIF(`"results":[{"taxa":[` + many + `]}]`), reports.Limits{}, core.ErrTooLarge},
+		"many tags":          {reportstest.SARIF(`"results":[{"properties":{"tags":[` + many + `]}}]`), reports.Limits{}, core.ErrTooLarge},
+		"many identifiers": {
+			`{"version":"15.0.0","scan":{"type":"sast","scanner":{"id":"x","name":"x"}},"vulnerabilities":[{"identifiers":[` + many + `]}]}`, reports.Limits{}, core.ErrTooLarge,
+		},
+		"many commas in a text": {
+			reportstest.SARIF(`"results":[{"message":{"text":"` + strings.Repeat(`,\"`, 300_000) + `"}}]`), reports.Limits{}, nil,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -50,7 +50,7 @@ func each[T any](d *detailReader, list []byte, most int, visit func(*T)) {
 			continue
 		}
 		var value T
-		if json.Unmarshal(element, &value) != nil {
+		if jsonscan.Unmarshal(element, &value) != nil {
 			d.into.Omitted++
 			continue
 		}

@@ -1,7 +1,6 @@
 package sarif
 
 import (
-	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -366,7 +365,7 @@ func (s *fastScanner) into(target any) {
 	s.space()
 	from := s.at
 	s.skip()
-	s.fallback = s.fallback || json.Unmarshal(s.data[from:s.at], target) != nil
+	s.fallback = s.fallback || jsonscan.Unmarshal(s.data[from:s.at], target) != nil
 }
 
 // skip passes a value.
