@@ -126,7 +126,7 @@ func TestParseLimits(t *testing.T) {
 		"many taxa":          {reportstest.SARIF(`"results":[{"taxa":[` + many + `]}]`), reports.Limits{}, core.ErrTooLarge},
 		"many tags":          {reportstest.SARIF(`"results":[{"properties":{"tags":[` + many + `]}}]`), reports.Limits{}, core.ErrTooLarge},
 		"many identifiers": {
-			`{"version":"15.0.0","scan":{"type":"sast","scanner":{"id":"x","name":"x"}},"vulnerabilities":[{"identifiers":[` + many + `]}]}`, reports.Limits{}, core.ErrTooLarge,
+			`{"version":"15.0.0","scan":{"type":"sast","scanner":{"id":"x","name":"x"}},"vulnerabilities":[{"id":"1","location":{},"identifiers":[` + many + `]}]}`, reports.Limits{}, core.ErrTooLarge,
 		},
 		"many commas in a text": {
 			reportstest.SARIF(`"results":[{"message":{"text":"` + strings.Repeat(`,\"`, 300_000) + `"}}]`), reports.Limits{}, nil,
