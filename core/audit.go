@@ -27,12 +27,13 @@ const (
 	AuditConfiguration AuditAction = "configuration"  // Scanhook started with other settings than before
 
 	AuditReportReplaced AuditAction = "report replaced" // by another one of the same scanner and category
+	AuditProjectDeleted AuditAction = "project deleted" // with everything
 )
 
 // AuditActions are all actions, in the order in which people look for them.
 var AuditActions = []AuditAction{
 	AuditTriage, AuditComment, AuditReport, AuditReportReplaced, AuditReportFailed, AuditConfiguration, AuditExpected, AuditScanOpened, AuditRescan,
-	AuditOverride, AuditButtonRefused, AuditScanDeleted, AuditDeriveAgain, AuditLogin, AuditLoginRefused, AuditSessionsEnded,
+	AuditOverride, AuditButtonRefused, AuditScanDeleted, AuditProjectDeleted, AuditDeriveAgain, AuditLogin, AuditLoginRefused, AuditSessionsEnded,
 }
 
 // maxAuditText is the length in bytes that a subject or a detail is cut to.

@@ -64,8 +64,15 @@ type Push struct {
 	Created   bool
 	Deleted   bool
 	Forced    bool
-	Dropped   string `json:",omitempty"` // the commit that nobody wants scanned any more, because the ref was deleted; usually empty
+	Commit    CommitInfo `json:",omitzero"`  // of the commit to scan
+	Dropped   string     `json:",omitempty"` // the commit that nobody wants scanned any more, because the ref was deleted; usually empty
 	Files     ChangedFiles
+}
+
+// CommitInfo is what a commit says of itself, as platforms tell it: one line each, empty where they do not.
+type CommitInfo struct {
+	Title  string `json:",omitempty"` // the first line of its message
+	Author string `json:",omitempty"` // the author's name
 }
 
 // Branch is the short name of the branch that moved, or empty for anything else.
@@ -90,13 +97,14 @@ type Request struct {
 	Project   Project // into which it is to be merged
 	Number    int64
 	Action    RequestAction
-	Head      string    // the commit to scan and to post to
-	Before    string    // the head before; empty where unknown
-	Ref       string    // its head among the project's refs
-	Branch    string    // short name, in its own repository
-	Target    string    // short name of the branch into which it is to be merged
-	Fork      bool      // the head belongs to another repository
-	UpdatedAt time.Time // as of when it is described; zero where the platform does not say
+	Head      string     // the commit to scan and to post to
+	Before    string     // the head before; empty where unknown
+	Ref       string     // its head among the project's refs
+	Branch    string     // short name, in its own repository
+	Target    string     // short name of the branch into which it is to be merged
+	Fork      bool       // the head belongs to another repository
+	UpdatedAt time.Time  // as of when it is described; zero where the platform does not say
+	Commit    CommitInfo `json:",omitzero"` // of the head
 }
 
 // Subject is part of Event.

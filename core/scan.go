@@ -45,6 +45,8 @@ type Scan struct {
 	DefaultBranch         string     `db:"default_branch"`
 	CommitSHA             string     `db:"commit_sha"`
 	BeforeSHA             string     `db:"before_sha"`
+	CommitTitle           string     `db:"commit_title"`  // the first line of its message; empty where nobody told
+	CommitAuthor          string     `db:"commit_author"` // its author's name, likewise
 	Attempt               int        `db:"attempt"`       // 1, and one more for each rescan
 	FirstScanID           *int64     `db:"first_scan_id"` // the first attempt, which names the commit; nil for that itself
 	Context               string     `db:"context"`       // name of its commit status

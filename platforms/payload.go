@@ -116,6 +116,21 @@ func Clean(text string) string {
 	return strings.Clone(text[:end]) // the rest of a large text is free then
 }
 
+// Line is the first line of a string of a payload, made safe to store and to show, and cut to maxLine bytes.
+type Line string
+
+const maxLine = 200
+
+// UnmarshalJSON never fails.
+func (l *Line) UnmarshalJSON(data []byte) error {
+	var text string
+	if json.Unmarshal(data, &text) == nil {
+		line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+		*l = Line(core.Clip(core.Line(Clean(line)), maxLine))
+	}
+	return nil
+}
+
 const (
 	// plainList is the size up to which a list is decoded without bounds, in bytes.
 	plainList = 64 << 10

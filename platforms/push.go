@@ -39,6 +39,23 @@ func (p PushPayload) Push(project core.Project, total Number, commit ...Text) co
 	}
 }
 
+// CommitInfo is what a payload says of a commit. Embedded, it has the field names of all platforms.
+type CommitInfo struct {
+	ID      Text `json:"id"`
+	Message Line `json:"message"`
+	Author  struct {
+		Name Line `json:"name"`
+	} `json:"author"`
+}
+
+// Info is it for a commit with an id, and nothing for another one.
+func (c CommitInfo) Info(id string) core.CommitInfo {
+	if id == "" || string(c.ID) != id {
+		return core.CommitInfo{}
+	}
+	return core.CommitInfo{Title: string(c.Message), Author: string(c.Author.Name)}
+}
+
 // CompletePush applies the rules that are the same on every platform: zero ids mean creation and deletion, a deleted ref
 // has no commit and no files whatever else the payload says, and refs that are neither branch nor tag are ignored. For a
 // push without a full ref or without a commit the error wraps core.ErrInvalid.
@@ -77,8 +94,9 @@ func firstCommit(texts ...Text) string {
 	return ""
 }
 
-// Commit lists the files of one commit in the payload of a push. A list is nil where it was not sent.
+// Commit is a commit in the payload of a push, with lists of its files. A list is nil where it was not sent.
 type Commit struct {
+	CommitInfo
 	Added    []string `json:"added"`
 	Modified []string `json:"modified"`
 	Removed  []string `json:"removed"`
@@ -150,9 +168,11 @@ type boundedCommit Commit
 // UnmarshalJSON never fails.
 func (c *boundedCommit) UnmarshalJSON(data []byte) error {
 	var lists struct {
+		CommitInfo
 		Added, Modified, Removed boundedList
 	}
 	_ = json.Unmarshal(data, &lists)
+	c.CommitInfo = lists.CommitInfo
 	c.Added, c.Modified, c.Removed = lists.Added, lists.Modified, lists.Removed
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -355,7 +356,7 @@ func describe(ctx context.Context, tx *sqlx.Tx, scan core.Scan, ids []int64, all
 		_, err := sqldb.ExecIn(ctx, tx, `
 			UPDATE alerts SET tool = f.tool, rule_id = f.rule_id, severity = f.severity, title = f.title, file = f.file, line = f.line,
 				cve_id = f.cve_id,
-				words = SUBSTR(f.message, 1, 500) || ' ' || f.vulnerability_ids || ' ' || f.cve_id || ' ' || f.cwe
+				words = SUBSTR(f.message, 1, 500) || ' ' || f.vulnerability_ids || ' ' || f.cve_id || ' ' || f.cwe || ' ' || alerts.package
 			FROM findings f
 			WHERE alerts.id IN (?) AND f.scan_id = ? AND f.alert_id = alerts.id AND (? OR NOT EXISTS (
 				SELECT 1 FROM alert_heads h JOIN findings has ON has.scan_id = h.scan_id AND has.alert_id = alerts.id
@@ -551,6 +552,23 @@ func (s *Store) decisionsIn(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (m
 	err := tx.SelectContext(ctx, &list, tx.Rebind(`
 		SELECT alert_id, source, decision FROM alert_decisions WHERE project_id = ? ORDER BY id`), scan.ProjectID)
 	return prevailing(byAlert(list)), err
+}
+
+// DecisionsOn are the prevailing decisions on alerts of a list, by their ids.
+func (s *Store) DecisionsOn(ctx context.Context, items []catalog.Item) (map[int64]core.TriageDecision, error) {
+	found := map[int64]core.TriageDecision{}
+	for chunk := range slices.Chunk(items, sqldb.RowsPerStatement) {
+		ids := make([]int64, len(chunk))
+		for i, item := range chunk {
+			ids[i] = item.ID
+		}
+		decided, err := decisionsOn(ctx, s.db, ids)
+		if err != nil {
+			return nil, fmt.Errorf("reading decisions: %w", sqldb.Classify(err))
+		}
+		maps.Copy(found, prevailing(decided))
+	}
+	return found, nil
 }
 
 func byAlert(list []core.TriageDecision) map[int64][]core.TriageDecision {

@@ -42,7 +42,7 @@ func (s *Store) scanOf(d core.Delivery, push core.Push, project core.KeptProject
 	scan := &core.Scan{
 		RepoURL: push.Project.URL, DefaultBranch: push.Project.DefaultBranch, Ref: push.Ref, Branch: push.Branch() + push.Tag(),
 		CommitSHA: push.CommitSHA, BeforeSHA: push.Before, Origin: d.Origin(),
-		NumChangedFiles: push.Files.Count, ChangedFilesTruncated: push.Files.Truncated || push.Files.Count == nil,
+		CommitTitle: push.Commit.Title, CommitAuthor: push.Commit.Author, NumChangedFiles: push.Files.Count, ChangedFilesTruncated: push.Files.Truncated || push.Files.Count == nil,
 	}
 	s.prepare(scan, project, policy)
 	return scan
@@ -109,6 +109,7 @@ func joinScans(ctx context.Context, tx *sqlx.Tx, joins []core.Scan) error {
 				before_sha = CASE WHEN before_sha = '' OR :before_sha <> '' AND (
 					origin = 'recover' AND ref = :ref OR :ref = 'refs/heads/' || default_branch) AND `+notBeyond+`
 					THEN :before_sha ELSE before_sha END,
+				commit_title = COALESCE(NULLIF(commit_title, ''), :commit_title), commit_author = COALESCE(NULLIF(commit_author, ''), :commit_author),
 				num_changed_files = COALESCE(num_changed_files, :num_changed_files),
 				changed_files_truncated = CASE WHEN num_changed_files IS NULL THEN :changed_files_truncated
 					ELSE changed_files_truncated END
@@ -289,6 +290,7 @@ func (s *Store) askForRequest(request *intake.Request, about core.Request, proje
 	}
 	scan := &core.Scan{
 		RepoURL: about.Project.URL, DefaultBranch: about.Project.DefaultBranch, CommitSHA: about.Head, BeforeSHA: about.Before,
+		CommitTitle: about.Commit.Title, CommitAuthor: about.Commit.Author,
 		Origin: core.OriginRequest, ChangedFilesTruncated: !about.Fork, Fork: about.Fork, Branch: about.Branch,
 	}
 	if about.Fork {
@@ -542,6 +544,7 @@ func (s *Store) adoptScans(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) 
 		}
 		_, err = tx.NamedExecContext(ctx, `
 			UPDATE scans SET origin = :origin, fork = FALSE, refused = '', superseded_by = '', ref = :ref, branch = :branch, shared_refs = :shared_refs,
+				commit_title = COALESCE(NULLIF(:commit_title, ''), commit_title), commit_author = COALESCE(NULLIF(:commit_author, ''), commit_author),
 				before_sha = CASE WHEN `+notBeyond+` THEN :before_sha ELSE before_sha END, deadline_at = :deadline_at
 			WHERE id = :id`, scan)
 		if err == nil {

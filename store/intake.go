@@ -559,7 +559,7 @@ func (s *Store) openWanted(ctx context.Context, tx *sqlx.Tx, items []*intake.Ite
 const openedColumns = "reference_id UUID, project_id BIGINT, source_platform TEXT, project_name TEXT, repo_url TEXT, ref TEXT, " +
 	"branch TEXT, default_branch TEXT, commit_sha TEXT, before_sha TEXT, attempt BIGINT, first_scan_id BIGINT, context TEXT, " +
 	"origin TEXT, timestamp TIMESTAMPTZ, status TEXT, num_changed_files BIGINT, changed_files_truncated BOOLEAN, deadline_at TIMESTAMPTZ, " +
-	"delivery_id BIGINT, fork BOOLEAN, refused TEXT"
+	"delivery_id BIGINT, fork BOOLEAN, refused TEXT, commit_title TEXT, commit_author TEXT"
 
 // insertScans opens the scans that do not exist yet. A reference id that another project's scan has is no error either, see
 // openWanted.

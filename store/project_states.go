@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
@@ -242,11 +243,12 @@ func newestOfBranches(list []ProjectState) (query string, args []any) {
 
 // TrendPoint is what one completed scan of a project's default branch found, dismissed findings left out.
 type TrendPoint struct {
-	ReferenceID string `db:"reference_id"`
-	CommitSHA   string `db:"commit_sha"`
-	New         int    `db:"fresh"`
-	Open        int    `db:"open"` // the new ones included
-	Fixed       int    `db:"fixed"`
+	ReferenceID string    `db:"reference_id"`
+	CommitSHA   string    `db:"commit_sha"`
+	Timestamp   time.Time `db:"timestamp"`
+	New         int       `db:"fresh"`
+	Open        int       `db:"open"` // the new ones included
+	Fixed       int       `db:"fixed"`
 }
 
 // ListTrend returns the completed scans of a project's default branch, the oldest of the newest limit first: those of the
@@ -303,7 +305,7 @@ func (s *Store) trendOf(
 		return nil, nil
 	}
 	err = sqldb.SelectIn(ctx, s.db, &list, `
-		SELECT s.reference_id, s.commit_sha,
+		SELECT s.reference_id, s.commit_sha, s.timestamp,
 			`+countOpen(`baseline_state = 'new'`)+` AS fresh,
 			`+countOpen(`TRUE`)+` AS open,
 			(SELECT COALESCE(SUM(num_absent), 0) FROM scan_jobs WHERE scan_id = s.id) AS fixed

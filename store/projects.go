@@ -11,6 +11,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/naming"
+	"github.com/scanhook/scanhook/store/removal"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -82,6 +83,9 @@ func (s *Store) findProject(ctx context.Context, platform, name string) (core.Ke
 
 // bears tells whether a call, a job or a person has named the project by its name, and no other project has the name now.
 func bears(p core.KeptProject) bool { return p.GoneAt == nil && !naming.OnlyConfigured(p) }
+
+// Removal are the projects that are deleted.
+func (s *Store) Removal() *removal.Removals { return removal.New(s.db, s.clock.Timestamp) }
 
 // ProjectName is the present name of the project that has or had a name; the name as it is where there is none.
 func (s *Store) ProjectName(ctx context.Context, platform, name string) (string, error) {
@@ -327,6 +331,9 @@ func (s *Store) remember(projects ...core.KeptProject) {
 func (s *Store) forget(projects []core.KeptProject) {
 	for _, p := range projects {
 		s.projects.drop(recallKey{platform: p.Platform, name: p.NameKey})
+		if p.Ref != "" {
+			s.projects.drop(recallKey{platform: p.Platform, ref: p.Ref})
+		}
 	}
 }
 

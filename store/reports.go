@@ -571,18 +571,21 @@ func (s *Store) addAlerts(ctx context.Context, tx *sqlx.Tx, scan core.Scan, last
 	if len(fresh) == 0 {
 		return nil
 	}
-	now := s.clock.Timestamp() // of all
+	now, author := s.clock.Timestamp(), ""       // of all
+	if d.job.BaselineScanID != nil && !d.known { // otherwise it may have been there before the commit
+		author = scan.CommitAuthor
+	}
 	err := s.db.Load(ctx, tx, sqldb.Bulk{
 		Table: "alerts", Columns: []string{
 			"id", "project_id", "number", "key", "tool", "rule_id", "severity", "title", "file", "line", "state",
-			"first_seen", "first_seen_scan_id", "cve_id", "words",
+			"first_seen", "first_seen_scan_id", "cve_id", "words", "author", "package",
 		},
 		Rows: len(fresh),
 		Row: func(n int, values []any) []any {
 			f, number := d.finding(fresh[n]), last+1+n
 			state := alerts.StateOf(f.Suppressed == nil, true, *f, nil)
 			return append(values, alerts.IDOf(scan.ProjectID, number), scan.ProjectID, number, alerts.Key(f), f.Tool, f.RuleID,
-				string(f.Severity), f.Title, f.File, f.Line, string(state), now, scan.ID, f.CVEID, alerts.Words(f))
+				string(f.Severity), f.Title, f.File, f.Line, string(state), now, scan.ID, f.CVEID, alerts.Words(f), author, alerts.PackageOf(f))
 		},
 	})
 	if err != nil {

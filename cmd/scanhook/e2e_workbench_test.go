@@ -18,7 +18,7 @@ func (b *browser) click(count *int, selector string) {
 
 // belowTheFold names what a reader must see of a failed scan within a window of that height, and does not: who brought the commit, the
 // verdict, what decided it, and the first new finding with its place, code and buttons.
-const belowTheFold = `[".facts b", "#verdict-word", "#verdict .summary", "#verdict code", ".finding h3", ".finding .place", ".finding .code",
+const belowTheFold = `[".commit b", ".facts b", "#verdict-word", "#verdict .summary", "#verdict code", ".finding h3", ".finding .place", ".finding .code",
 	".finding button[value=FP]", ".finding button[value=TP]"].map((name) => [name, document.querySelector(name)?.getBoundingClientRect()]).
 	filter(([, box]) => !box || box.height < 10 || box.top < 0 || box.bottom > %d).map(([name, box]) => name + " ends at " + box?.bottom).join(", ")`
 

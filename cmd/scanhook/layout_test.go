@@ -29,9 +29,9 @@ var layers = map[string]int{
 	"internal/mirror": 1, "internal/runner/git": 1,
 	"internal/runner/rules": 1, "internal/runner/blobs": 2, "internal/runner/gitleaks": 2, "internal/runner/source": 2, "internal/runner/evidence": 2, "internal/runner/git/gittest": 3,
 	"internal/jsonscan": 1, "internal/reports/collect": 1, "internal/reports/sarif": 1, "internal/reports/formats": 1,
-	"internal/reports/export": 1, "internal/reports/reportstest": 3,
+	"internal/reports/export": 1, "internal/documents": 1, "internal/reports/reportstest": 3,
 
-	"store/sqldb": 1, "store/move": 1, "store/catalog": 1, "store/actions": 1, "store/notes": 1, "store/particulars": 1,
+	"store/sqldb": 1, "store/move": 1, "store/catalog": 1, "store/actions": 1, "store/notes": 1, "store/particulars": 1, "store/removal": 1,
 
 	"core": 0, "core/access": 0, "core/alerts": 0, "core/buttons": 0, "core/anomaly": 0, "core/details": 0, "core/intake": 0, "core/refs": 0, "core/intern": 0, "core/liveness": 0, "core/match": 0, "core/naming": 0, "core/patch": 0, "core/secrets": 0,
 	"core/timeline": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0, "internal/config/strictyaml": 0, "internal/suggest": 0,
@@ -40,7 +40,7 @@ var layers = map[string]int{
 	"store/storetest": 3, "platforms/platformtest": 3, "internal/chaos": 3, "internal/upgrade": 3, "internal/failover": 3, "internal/bench": 3, "internal/growth": 3, "internal/scanbench": 3, "internal/servetest": 3, // for tests only
 	"internal/fakeforge/forgetest": 3, "internal/auth/ci/citest": 3, "internal/trace/tracetest": 3,
 
-	"internal/web/layout": 2, "internal/web/live": 2, "internal/web/signin": 2, "internal/web/chart": 2, "internal/web/detail": 2, "internal/web/badge": 2, "internal/web/workbench": 2, "internal/web/text": 1, "internal/api/paging": 1,
+	"internal/web/layout": 2, "internal/web/live": 2, "internal/web/signin": 2, "internal/web/chart": 2, "internal/web/detail": 2, "internal/web/badge": 2, "internal/web/workbench": 2, "internal/web/text": 1, "internal/api/paging": 1, "internal/api/docs": 1,
 }
 
 // within are the imports inside a layer: of a package below the one that imports it, or beside it in cmd.
@@ -79,15 +79,17 @@ var within = map[string][]string{
 	"internal/fakeforge/gitlab": {"internal/fakeforge", "internal/fakeforge/gitrepo"},
 	"internal/fakeforge/gitea":  {"internal/fakeforge", "internal/fakeforge/gitrepo", "internal/fakeforge/github"},
 
-	"store":             {"store/sqldb", "store/actions", "store/catalog", "store/notes", "store/particulars"},
+	"store":             {"store/sqldb", "store/actions", "store/catalog", "store/notes", "store/particulars", "store/removal"},
 	"store/actions":     {"store/sqldb"},
 	"store/catalog":     {"store/sqldb"},
 	"store/notes":       {"store/sqldb"},
+	"store/removal":     {"store/sqldb"},
 	"store/particulars": {"store/sqldb"},
 	"store/move":        {"store/sqldb"},
 
 	"internal/servetest": {"internal/fakeforge/forgetest"}, // both for tests only
 
+	"internal/documents":       {"internal/httpx", "internal/reports/export", "store", "store/catalog"},
 	"internal/reports":         {"internal/reports/formats", "internal/reports/collect", "internal/jsonscan"},
 	"internal/reports/formats": {"internal/reports/sarif", "internal/reports/collect", "internal/jsonscan"},
 	"internal/reports/sarif":   {"internal/reports/collect", "internal/jsonscan"},
@@ -102,7 +104,7 @@ var within = map[string][]string{
 
 // libraries are the import paths, or their beginnings, that only some packages may import.
 var libraries = map[string][]string{
-	"github.com/jmoiron/sqlx":         {"store", "store/sqldb", "store/move", "store/actions", "store/notes", "store/particulars"},
+	"github.com/jmoiron/sqlx":         {"store", "store/sqldb", "store/move", "store/actions", "store/notes", "store/particulars", "store/removal"},
 	"github.com/lib/pq":               {"store/sqldb"},
 	"modernc.org/sqlite":              {"store/sqldb"},
 	"github.com/rubenv/sql-migrate":   {"store/sqldb"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -14,10 +15,13 @@ import (
 	"github.com/scanhook/scanhook/internal/enrich"
 	"github.com/scanhook/scanhook/internal/epss"
 	"github.com/scanhook/scanhook/internal/ingest"
+	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/internal/reconcile"
 	"github.com/scanhook/scanhook/internal/retention"
+	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/removal"
 )
 
 // loops work in the background until their context ends: those of the parts that this process does, and what every
@@ -44,7 +48,7 @@ func (w *wiring) loopsOfPushes() []partLoop {
 	metadata := enrich.New(enrich.Config{Store: w.db, Platforms: w.platforms, Log: w.log, Now: w.db.Now})
 	buttons := actions.New(actions.Config{Store: w.db, Platforms: w.platforms, Log: w.log, Now: w.db.Now})
 	return []partLoop{
-		{cli.Ingest, calls.Run}, {cli.Runner, w.runner.Run}, {cli.Statuses, w.poster.Run},
+		{cli.Ingest, calls.Run}, {cli.Runner, w.runner.Run}, {cli.Runner, w.forgetMirrors()}, {cli.Statuses, w.poster.Run},
 		{cli.Statuses, buttons.Run}, {cli.Enrich, metadata.Run},
 	}
 }
@@ -66,9 +70,37 @@ func (w *wiring) loopsOfUpkeep() []partLoop {
 		Store: w.db, Platforms: w.platforms, Address: hookAddresses(cfg), Every: every, Log: w.log, Now: w.db.Now,
 	})
 	return []partLoop{
-		{cli.EPSS, lists.Run}, {cli.Reconcile, projects.Run}, {cli.Reconcile, hooks.Run}, {cli.Retention, retention.Run},
+		{cli.EPSS, lists.Run}, {cli.Reconcile, projects.Run}, {cli.Reconcile, hooks.Run}, {cli.Retention, retention.Run}, {cli.Retention, retention.RunRemovals},
 		{cli.Verdicts, judgeHeads(w.db, w.log)}, {cli.Verdicts, endAcceptedRisks(w.db, w.log)}, {cli.Verdicts, w.runner.EndOverdue},
 	}
+}
+
+// forgetMirrors removes the mirrors that this process has of projects that were deleted.
+func (w *wiring) forgetMirrors() func(context.Context) {
+	var since time.Time
+	once := func(ctx context.Context) (bool, error) {
+		deleted, err := w.db.Removal().Since(ctx, since)
+		for _, project := range deleted {
+			if err = errors.Join(err, w.mirrors.Forget(ctx, w.mirrorOf(ctx, project), project.AskedAt)); err == nil {
+				since = project.AskedAt.Add(time.Microsecond)
+			}
+		}
+		return false, err
+	}
+	return poll.Loop{Name: "mirrors of deleted projects", Every: time.Minute, Once: once, Log: w.log}.Run
+}
+
+// mirrorOf is the key of the mirror of a deleted project. Where the platform does not tell any more where that was fetched from, its page does.
+func (w *wiring) mirrorOf(ctx context.Context, project removal.Removal) string {
+	remote := platforms.Remote{URL: project.RepoURL}
+	if platform, configured := w.platforms[project.Platform]; configured {
+		if from, err := platform.Remote(ctx, project.Name); err == nil {
+			remote = from
+		}
+	}
+	return mirror.ProjectOf(core.Scan{
+		SourcePlatform: project.Platform, ProjectRef: project.PlatformRef, ProjectName: project.Name,
+	}, remote).Key
 }
 
 // judgeHeads judges where branches stand by the gates of the configuration, which may have changed since they were judged.

@@ -396,7 +396,7 @@ func (w *wiring) newPages() (*web.Web, error) {
 	return web.New(web.Config{
 		Store: w.db, Tokens: tokensOf(w.config), OIDC: oidcOf(w.config.Web.OIDC), Platforms: platforms, Secrets: secrets,
 		MaySign: maySign(w.config), Policies: w.policies, Rules: func(entry int) web.Rule { return ruleOf(w.config, entry) },
-		PublicURL: w.config.Server.PublicURL, Public: w.config.Web.Public, Throttle: w.throttle, Log: w.log,
+		PublicURL: w.config.Server.PublicURL, Version: buildVersion(), Public: w.config.Web.Public, Throttle: w.throttle, Log: w.log,
 		Hook: w.health.Hook, Silent: w.health.Silent,
 	})
 }

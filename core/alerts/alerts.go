@@ -43,16 +43,24 @@ type Alert struct {
 	FirstSeenScanID int64         `db:"first_seen_scan_id"` // of a scan that may have been removed
 	LastSeen        *time.Time    `db:"last_seen"`          // before it stopped being open somewhere; nil if it never did
 	LastSeenScanID  *int64        `db:"last_seen_scan_id"`
-	CVEID           string        `db:"cve_id"` // by which it is judged, or empty
+	CVEID           string        `db:"cve_id"`  // by which it is judged, or empty
+	Package         string        `db:"package"` // that is vulnerable, as a package URL where the report has that; or empty
+	Author          string        `db:"author"`  // of the commit that brought it; empty where unknown
 }
 
 // maxWords is how many characters of a message can be searched.
 const maxWords = 500
 
+// PackageOf is the package that a finding is about, or empty.
+func PackageOf(f *core.Finding) string { return core.Clip(core.Line(f.About.Package), maxPackage) }
+
+// maxPackage is how many bytes of a package's name are kept.
+const maxPackage = 200
+
 // Words is what a search reads of a finding besides its title, file and rule.
 func Words(f *core.Finding) string {
 	message := []rune(f.Message[:min(len(f.Message), utf8.UTFMax*maxWords)])
-	return string(message[:min(len(message), maxWords)]) + " " + f.VulnerabilityIDs + " " + f.CVEID + " " + f.CWE
+	return string(message[:min(len(message), maxWords)]) + " " + f.VulnerabilityIDs + " " + f.CVEID + " " + f.CWE + " " + PackageOf(f)
 }
 
 // IDOf is the id of the alert with a number in its project: no index is needed to find one by the other, and ids keep the order of

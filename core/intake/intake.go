@@ -239,7 +239,8 @@ func (p *Plan) join(item *Item, existing core.Scan) {
 		p.adopt(item)
 		return
 	}
-	if item.Informed || elsewhere && (!existing.SharedRefs || news.OnDefaultBranch()) {
+	told := news.CommitTitle != "" && existing.CommitTitle == ""
+	if item.Informed || told || elsewhere && (!existing.SharedRefs || news.OnDefaultBranch()) {
 		news.SharedRefs = elsewhere || existing.SharedRefs
 		p.Joins = append(p.Joins, *news)
 	}

@@ -25,8 +25,8 @@ func (a *API) RegisterAlerts(api huma.API) {
 	register(a, api, list, a.listAlerts)
 
 	facets := operation(access.Read, http.MethodGet, "/alert-facets", "count-alerts",
-		"How many alerts a filter selects, by severity, tool, rule, project, age and directory")
-	facets.Description = "Of each facet at most twelve values are named, those with most alerts. Those with more: true are lower bounds: 10,000 alerts are counted, and 2,500 by their files and by words that many have."
+		"How many alerts a filter selects, by severity, tool, rule, project, age, directory, author and likelihood")
+	facets.Description = "Of each facet at most twelve values are named, those with most alerts. Those with more: true are lower bounds: 10,000 alerts are counted, 2,500 by their files and by words that many have, and the first 1,000 by author and EPSS."
 	register(a, api, facets, a.countAlerts)
 
 	read := operation(access.Read, http.MethodGet, "/alerts/{platform}/{project}/{number}", "get-alert",
@@ -62,18 +62,21 @@ type AlertFilter struct {
 	Severity string `query:"severity" enum:"Critical,High,Medium,Low"`
 	Tool     string `query:"tool" maxLength:"2048"`
 	Rule     string `query:"rule" maxLength:"2048"`
+	Package  string `query:"package" maxLength:"200" doc:"that is vulnerable, as package of an alert has it" example:"pkg:npm/lodash"`
 	Path     string `query:"path" maxLength:"2048" doc:"a file, or a directory that ends with a slash" example:"src/"`
 	Reason   string `query:"reason" enum:"false_positive,accepted_risk,used_in_tests,wont_fix,revoked,suppressed" doc:"why it is dismissed; suppressed: by its scanner only"`
 	Age      string `query:"age" enum:"day,week,month,quarter,older" doc:"since it was seen first: less than a day, to a week, to 30 days, to 90 days, more"`
 	KEV      bool   `query:"kev" doc:"known to be exploited, by CISA's catalog"`
-	Text     string `query:"q" maxLength:"200" doc:"words of title, file, rule, message, CVE or CWE, in any order; each may be the beginning of one"`
+	EPSS     int    `query:"epss" enum:"10,50" doc:"the least probability of being exploited within 30 days, in percent"`
+	Author   string `query:"author" maxLength:"200" doc:"name of the author of the commit that brought it"`
+	Text     string `query:"q" maxLength:"200" doc:"words of title, file, rule, message, package, CVE or CWE, in any order; each may be the beginning of one"`
 }
 
 // filter is the filter as the catalog has it.
 func (a *API) filter(ctx context.Context, act access.Act, in AlertFilter) (f catalog.Filter, err error) {
 	f = catalog.Filter{
-		Shelf: catalog.Shelf(in.State), Severity: core.Severity(in.Severity), Tool: in.Tool, Rule: in.Rule, Path: in.Path,
-		Age: catalog.Age(in.Age), KEV: in.KEV, Text: in.Text, Reason: in.Reason,
+		Shelf: catalog.Shelf(in.State), Severity: core.Severity(in.Severity), Tool: in.Tool, Rule: in.Rule, Package: in.Package, Path: in.Path,
+		Age: catalog.Age(in.Age), KEV: in.KEV, EPSS: in.EPSS, Author: in.Author, Text: in.Text, Reason: in.Reason,
 	}
 	if in.State == "all" {
 		f.Shelf = ""
@@ -152,6 +155,8 @@ type facetsOutput struct {
 		Projects   []facetView `json:"project"`
 		Reasons    []facetView `json:"reason" doc:"why they are dismissed, with the state dismissed"`
 		Ages       []facetView `json:"age" doc:"empty where more than 10,000 alerts match"`
+		Authors    []facetView `json:"author" doc:"of the commits that brought them"`
+		Likely     []facetView `json:"epss" doc:"of the probability in percent that is named, or more"`
 		Paths      []facetView `json:"path" doc:"of one project; directories end with a slash"`
 	}
 }
@@ -169,7 +174,8 @@ func (a *API) countAlerts(ctx context.Context, in *countAlertsInput) (*facetsOut
 	out.Body.Total, out.Body.KEV = countView(facets.Total), countView(facets.KEV)
 	for values, into := range map[*[]catalog.Value]*[]facetView{
 		&facets.Severities: &out.Body.Severities, &facets.Tools: &out.Body.Tools, &facets.Rules: &out.Body.Rules,
-		&facets.Projects: &out.Body.Projects, &facets.Ages: &out.Body.Ages, &facets.Reasons: &out.Body.Reasons, &facets.Paths: &out.Body.Paths,
+		&facets.Projects: &out.Body.Projects, &facets.Ages: &out.Body.Ages, &facets.Reasons: &out.Body.Reasons,
+		&facets.Authors: &out.Body.Authors, &facets.Likely: &out.Body.Likely, &facets.Paths: &out.Body.Paths,
 	} {
 		*into = views(*values, func(v catalog.Value) facetView { return facetView{v.Name, v.Platform, countView(v.Count)} })
 	}
@@ -244,6 +250,8 @@ type alertView struct {
 	Title     string     `json:"title"`
 	File      string     `json:"file" doc:"where it was seen last"`
 	Line      int        `json:"line" doc:"1-based; 0 where unknown"`
+	Package   string     `json:"package" doc:"that is vulnerable, a package URL where the report has that; or empty"`
+	Author    string     `json:"author" doc:"of the commit that brought it; empty where unknown"`
 	FirstSeen time.Time  `json:"first_seen"`
 	LastSeen  *time.Time `json:"last_seen" doc:"before it ended on a branch; where it is open, when it was scanned last (null in lists if it never ended)"`
 }
@@ -252,7 +260,7 @@ func viewAlert(project string, alert alerts.Alert) alertView {
 	return alertView{
 		Number: alert.Number, Name: alerts.Name(project, alert.Number), State: string(alert.State), Tool: alert.Tool,
 		RuleID: alert.RuleID, Severity: string(alert.Severity), Title: alert.Title, File: alert.File, Line: alert.Line,
-		FirstSeen: alert.FirstSeen, LastSeen: alert.LastSeen,
+		Package: alert.Package, Author: alert.Author, FirstSeen: alert.FirstSeen, LastSeen: alert.LastSeen,
 	}
 }
 

@@ -43,6 +43,7 @@ func TestEveryWriteIsAudited(t *testing.T) {
 		{"machine", "PATCH", "/metrics/{id}", fmt.Sprintf("/api/v1/metrics/%d", runs[0].ID), `{"expected":true}`, "expected"},
 		{"admin", "POST", "/deliveries/{id}/derive", fmt.Sprintf("/api/v1/deliveries/%d/derive", b.setAside(t)), "", "derive again"},
 		{"admin", "DELETE", "/scans/{ref}", "/api/v1/scans/" + ref, "", "scan deleted"},
+		{"admin", "DELETE", "/projects/{platform}/{project}", "/api/v1/projects/github/acme%2Fshop", "", "project deleted"},
 	} {
 		called[call.method+" /api/v1"+call.route] = true
 		if call.method == "PATCH" || strings.HasSuffix(call.route, "feedback") { // which speak of what the report brought

@@ -1,25 +1,17 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	_ "embed"
-	"fmt"
-	"html/template"
 	"net/http"
-	"sort"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 
+	"github.com/scanhook/scanhook/internal/api/docs"
 	"github.com/scanhook/scanhook/internal/httpx"
 )
-
-//go:embed docs.html
-var docsHTML string
 
 const readyTimeout = 2 * time.Second // for the database to answer
 
@@ -34,7 +26,8 @@ func (a *API) Register(router *gin.Engine) {
 	described := humagin.New(router, describe(a.Version, a.PublicURL))
 	protect(described, authorizer{tokens: a.Tokens, jobs: a.Jobs, throttle: a.Throttle, guard: a.guard, now: a.Store.Now, log: a.Log})
 	huma.AutoRegister(described, a) // calls every method of API whose name begins with Register
-	router.GET("/docs", httpx.Handle(a.Log, docs(described.OpenAPI())))
+	router.GET("/docs", httpx.Handle(a.Log, a.showDocs(described.OpenAPI())))
+	router.GET("/docs/try.js", func(c *gin.Context) { c.Data(http.StatusOK, "text/javascript; charset=utf-8", docs.Script) })
 }
 
 // ready tells a load balancer whether webhooks can be accepted: the database answers and writes. Nothing else makes it
@@ -79,45 +72,15 @@ func describe(version, address string) huma.Config {
 	return cfg
 }
 
-// endpoint is one line of the page at /docs.
-type endpoint struct {
-	Method, Path, Summary, Description, Roles string
-	Parameters                                []*huma.Param
-}
-
-// docs renders the description for people, without scripts and without files from other hosts. The page never changes, so
-// it is made once.
-func docs(described *huma.OpenAPI) func(*gin.Context) error {
-	var page bytes.Buffer
-	parsed, err := template.New("docs").Parse(docsHTML)
-	if err == nil {
-		err = parsed.Execute(&page, endpoints(described))
-	}
+// showDocs answers with the description for people. The page never changes, so it is made once.
+func (a *API) showDocs(described *huma.OpenAPI) func(*gin.Context) error {
+	page, err := docs.Render(described, a.PublicURL, func(op *huma.Operation) []string { return op.Security[0][bearer] })
 	return func(c *gin.Context) error {
 		if err != nil {
-			return fmt.Errorf("rendering /docs: %w", err)
+			return err
 		}
-		c.Header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-		c.Data(http.StatusOK, "text/html; charset=utf-8", page.Bytes())
+		c.Header("Content-Security-Policy", docs.Policy)
+		c.Data(http.StatusOK, "text/html; charset=utf-8", page)
 		return nil
 	}
-}
-
-func endpoints(described *huma.OpenAPI) []endpoint {
-	var list []endpoint
-	for path, item := range described.Paths {
-		for method, op := range map[string]*huma.Operation{
-			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put,
-			http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
-		} {
-			if op != nil {
-				roles := strings.Join(op.Security[0][bearer], ", ")
-				list = append(list, endpoint{method, path, op.Summary, op.Description, roles, op.Parameters})
-			}
-		}
-	}
-	sort.Slice(list, func(i, j int) bool {
-		return strings.Compare(list[i].Path+list[i].Method, list[j].Path+list[j].Method) < 0
-	})
-	return list
 }

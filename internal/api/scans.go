@@ -242,6 +242,8 @@ type scanView struct {
 	Branch                string     `json:"branch"`
 	CommitSHA             string     `json:"commit_sha"`
 	BeforeSHA             string     `json:"before_sha,omitempty"`
+	CommitTitle           string     `json:"commit_title,omitempty" doc:"the first line of its message, where a call of the platform told; of a request from a fork, its title"`
+	CommitAuthor          string     `json:"commit_author,omitempty" doc:"its author's name, likewise"`
 	TargetBranch          string     `json:"target_branch,omitempty" doc:"into which the open request with this commit goes"`
 	Fork                  bool       `json:"fork,omitempty" doc:"only requests from forks have brought the commit"`
 	Attempt               int        `json:"attempt" doc:"1, and one more for each rescan of the commit"`
@@ -279,7 +281,8 @@ func viewOverride(o *core.Override) *overrideView {
 func viewScan(s core.Scan) scanView {
 	return scanView{
 		ReferenceID: s.ReferenceID, SourcePlatform: s.SourcePlatform, ProjectName: s.ProjectName, RepoURL: s.RepoURL,
-		Branch: s.Branch, CommitSHA: s.CommitSHA, BeforeSHA: s.BeforeSHA, Attempt: s.Attempt, Origin: s.Origin,
+		Branch: s.Branch, CommitSHA: s.CommitSHA, BeforeSHA: s.BeforeSHA,
+		CommitTitle: s.CommitTitle, CommitAuthor: s.CommitAuthor, Attempt: s.Attempt, Origin: s.Origin,
 		TargetBranch: s.TargetBranch, Fork: s.Fork, Timestamp: s.Timestamp, Status: string(s.Status), Verdict: text(s.Verdict),
 		VerdictReason: s.VerdictReason, Summary: s.Summary, Error: s.Error,
 		SupersededBy: s.SupersededBy, NumChangedFiles: s.NumChangedFiles,

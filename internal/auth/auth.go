@@ -47,7 +47,7 @@ func (g Guard) AdmitTo(ctx context.Context, wish access.Wish, object store.Objec
 // kinds are the objects that parameters name, by the part of the path before the parameter.
 var kinds = map[string]store.ObjectKind{
 	"scans": store.ScanObject, "findings": store.FindingObject, "deliveries": store.DeliveryObject, "metrics": store.RunObject,
-	"projects": store.ProjectObject, "alerts": store.ProjectObject, "comments": store.ProjectObject,
+	"projects": store.ProjectObject, "downloads": store.ProjectObject, "alerts": store.ProjectObject, "comments": store.ProjectObject,
 }
 
 // unnamed are the parts of paths before parameters that name no object of a project: a commit and a batch of decisions may be in

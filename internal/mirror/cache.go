@@ -327,6 +327,25 @@ func (c *Cache) discard(ctx context.Context, m *Mirror) error {
 	return c.directory().remove(m.name)
 }
 
+// Forget removes the mirror of a project that was made before a moment. It waits until nobody fetches into it; those who still read it find
+// out by themselves.
+func (c *Cache) Forget(ctx context.Context, key string, before time.Time) error {
+	if err := c.open(); err != nil {
+		return err
+	}
+	name := nameOf(key)
+	made, err := os.Stat(filepath.Join(c.directory().path(name), "git", "HEAD"))
+	if err != nil || made.ModTime().After(before) {
+		return nil // there is none, or it is of another project with the name
+	}
+	lock, err := c.lockFetch(ctx, name)
+	if err != nil {
+		return c.blame(ctx, err)
+	}
+	defer func() { _ = lock.Close() }()
+	return c.blame(ctx, c.directory().remove(name))
+}
+
 // trimSometimes trims the cache now and then.
 func (c *Cache) trimSometimes() {
 	c.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -46,6 +47,32 @@ func TestMirrorBringsWhatWasPushed(t *testing.T) {
 	third := f.commit(t, "renamed", gittest.Files{"d": "four\n"})
 	if got := read(t, c, p, third); got["d"] != "four\n" {
 		t.Errorf("want the renamed project's commit, got %v", got)
+	}
+}
+
+func TestMirrorIsForgotten(t *testing.T) {
+	t.Parallel()
+	f, c := newForge(t), newCache(t)
+	sha, before := f.commit(t, "p", gittest.Files{"a": "one\n"}), time.Now().Add(-time.Hour)
+	p := f.project("p")
+	read(t, c, p, sha)
+	sent := f.sent.Load()
+	if err := c.Forget(t.Context(), p.Key, before); err != nil {
+		t.Fatal(err)
+	}
+	if read(t, c, p, sha); f.sent.Load() != sent {
+		t.Error("the mirror of a project that came later is gone")
+	}
+	for range 2 {
+		if err := c.Forget(t.Context(), p.Key, time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, err := os.ReadDir(c.Dir); err != nil || slices.ContainsFunc(left, func(e os.DirEntry) bool { return e.IsDir() && e.Name() != "scanners" }) {
+		t.Errorf("there is left %v, %v", left, err)
+	}
+	if got := read(t, c, p, sha); got["a"] != "one\n" || f.sent.Load() == sent {
+		t.Errorf("the mirror is not made anew: %v", got)
 	}
 }
 

@@ -19,6 +19,9 @@ const (
 	startPause = time.Minute // leave the database to startup work first
 	batchPause = 100 * time.Millisecond
 
+	removalsEvery = 5 * time.Second
+	removalPause  = 20 * time.Millisecond
+
 	// keepBranches is long: a branch that has not moved for so long counts as deleted, because deletions are rarely announced,
 	// unless it is known to exist.
 	keepBranches = 365 * 24 * time.Hour
@@ -60,6 +63,20 @@ func (k *Keeper) Run(ctx context.Context) {
 		return
 	}
 	poll.Loop{Name: "retention", Every: every, Once: k.once, Log: k.Log}.Run(ctx)
+}
+
+// RunRemovals deletes the projects that somebody had deleted, until ctx ends. Replicas may all run it.
+func (k *Keeper) RunRemovals(ctx context.Context) {
+	poll.Loop{Name: "deletion of projects", Every: removalsEvery, Once: k.remove, Log: k.Log}.Run(ctx)
+}
+
+// remove does a step, and leaves a pause to others after it.
+func (k *Keeper) remove(ctx context.Context) (worked bool, err error) {
+	worked, ended, err := k.Store.Removal().Step(ctx)
+	if ended != nil {
+		k.Log.Info("a project was deleted with everything", "platform", ended.Platform, "project", ended.Name, "by", ended.AskedBy)
+	}
+	return worked && poll.Sleep(ctx, removalPause), err
 }
 
 // once prunes everything; a failure of one table does not hold up the others.

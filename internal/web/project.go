@@ -11,12 +11,15 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/core/liveness"
+	"github.com/scanhook/scanhook/internal/documents"
 	"github.com/scanhook/scanhook/internal/web/chart"
 	"github.com/scanhook/scanhook/internal/web/layout"
 	"github.com/scanhook/scanhook/internal/web/text"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/catalog"
 )
 
 const (
@@ -76,6 +79,37 @@ func (w *Web) ShowProject(c *gin.Context) error {
 		return err
 	}
 	return w.Render(c, http.StatusOK, "project", text.Visible(page.Project), page)
+}
+
+// DeleteProject deletes a project with everything, once its name was typed. It leads to the audit, where that stands.
+func (w *Web) DeleteProject(c *gin.Context) error {
+	who, err := w.Sessions.Visitor(c)
+	if err != nil {
+		return err
+	}
+	platform := c.Param("platform")
+	project, err := w.Store.FindProject(c.Request.Context(), platform, strings.Trim(c.Param("project"), "/"))
+	if err == nil && !core.SameProject(strings.TrimSpace(c.PostForm("confirm")), project.Name) {
+		err = fmt.Errorf("%w: nothing was deleted: what was typed is not the name of the project, %s; go back and type that", core.ErrInvalid, project.Name)
+	}
+	if err == nil {
+		err = w.Store.RemoveProject(c.Request.Context(), platform, project.Name, who.Name)
+	}
+	if err != nil {
+		return err
+	}
+	c.Redirect(http.StatusSeeOther, w.Base.Path("/audit"))
+	return nil
+}
+
+// DownloadAlerts answers with all alerts of a project.
+func (w *Web) DownloadAlerts(c *gin.Context) error {
+	for _, format := range documents.AlertFormats {
+		if format.Name == c.DefaultQuery("format", "csv") {
+			return answerWith(c)(w.maker().Alerts(c.Request.Context(), c.Param("platform"), strings.Trim(c.Param("project"), "/"), format))
+		}
+	}
+	return fmt.Errorf("%w: there is no format %q of alerts", core.ErrNotFound, c.Query("format"))
 }
 
 // ruleOf finds the entry of the configuration that a repository falls under; match is empty where none does.
@@ -192,12 +226,31 @@ type projectsPage struct {
 	Projects  []projectLine
 	Pager     layout.Pager
 	Platforms []string
+	Open      []catalog.Value // alerts on default branches, by severity
+	Silent    silentHooks
+	Repair    []store.HookCheck // webhooks that need it
+	Holds     []core.Hold       // projects whose statuses cannot be posted
 }
 
 // projectLine is a project in the list.
 type projectLine struct {
 	store.ProjectState
+	catalog.Risk
 	Banner banner
+}
+
+// Trend is how many more or fewer alerts are open than a week ago; empty where that was not counted.
+func (l projectLine) Trend() string {
+	if l.Before == nil {
+		return ""
+	}
+	switch change := l.Open - *l.Before; {
+	case change > 0:
+		return "+" + text.Number(change)
+	case change < 0:
+		return "−" + text.Number(-change)
+	}
+	return "±0"
 }
 
 // ShowProjects lists the projects of all platforms.
@@ -224,8 +277,12 @@ func (w *Web) ShowProjects(c *gin.Context) error {
 	list, page.Pager.Next = layout.Forward(list, projectsPerPage, func(last store.ProjectState) string {
 		return "?" + query.Encode() + "&" + url.Values{"from": {last.SourcePlatform}, "after": {last.ProjectName}}.Encode()
 	})
+	risks, err := w.fillOverview(c, &page, list)
+	if err != nil {
+		return err
+	}
 	for _, project := range list {
-		line := projectLine{ProjectState: project, Banner: banner{"pending", "…", "Waiting", "", ""}}
+		line := projectLine{ProjectState: project, Risk: risks[project.ProjectID], Banner: banner{"pending", "…", "Waiting", "", ""}}
 		if project.Head != nil {
 			line.Banner = bannerOf(*project.Head)
 		}
@@ -235,4 +292,32 @@ func (w *Web) ShowProjects(c *gin.Context) error {
 		page.Projects = append(page.Projects, line)
 	}
 	return w.Render(c, http.StatusOK, "projects", "Projects", page)
+}
+
+// fillOverview adds what is open in all projects and what is broken, and returns the open risk of those that are listed.
+func (w *Web) fillOverview(c *gin.Context, page *projectsPage, list []store.ProjectState) (map[int64]catalog.Risk, error) {
+	ctx := c.Request.Context()
+	shown, err := w.Store.InProject(ctx, access.Read, "", "")
+	if err != nil {
+		return nil, err
+	}
+	open, err := w.Store.Catalog().OpenOf(ctx, shown)
+	if err != nil {
+		return nil, err
+	}
+	page.Open, page.Silent = open, w.silentHooks(c)
+	if page.Repair, err = w.failingHooks(c); err != nil {
+		return nil, err
+	}
+	if page.Holds, err = w.Store.ListHolds(ctx, "", ""); err != nil {
+		return nil, err
+	}
+	page.Holds = slices.DeleteFunc(page.Holds, func(hold core.Hold) bool { // of those that are listed, which the visitor may see
+		return !slices.ContainsFunc(list, func(p store.ProjectState) bool { return p.ProjectID == hold.ProjectID })
+	})
+	ids := make([]int64, len(list))
+	for i, project := range list {
+		ids[i] = project.ProjectID
+	}
+	return w.Store.Catalog().Risks(ctx, ids)
 }

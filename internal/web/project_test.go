@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
@@ -34,7 +35,7 @@ func TestProjectPage(t *testing.T) {
 	}
 	s.ran(41, 169_000_000)
 	page := s.page("/projects/github/acme/shop")
-	contains(t, page, "Findings over time", "Duration", "Artifact size", `class="band"`, `class="unusual"`, "Runs as a table",
+	contains(t, page, "Findings over time", "<figcaption>Number of findings on the default branch, scan by scan</figcaption>", `text-anchor="end">`, " UTC</text>", "Duration, run by run", "Artifact size", `class="band"`, `class="unusual"`, "Runs as a table",
 		"CI &lt;b&gt;", "<b>Unusual:</b>", "169 MB", "match: **", "config.yaml:7", "<code>gate.fail_on</code>", "<code>high</code>", "config.yaml:9, repository",
 		"scan_timeout", "&lt;b&gt;", "built in", "workflow_run", "Webhook")
 	_, rest, _ := strings.Cut(page, `action="/hooks/metrics/`)
@@ -111,9 +112,35 @@ func TestProjectsAreListedAndFailingOnesFound(t *testing.T) {
 	lacks(t, first, "acme/p50")
 	contains(t, s.page("/projects"+link(t, first, "next")), "acme/p50", "acme/p59", "Failed", `<a href="?">First</a>`)
 	failing := s.page("/projects?failing=yes")
-	contains(t, failing, "acme/p58", "1 new (1 high)", "Show all")
+	contains(t, failing, "acme/p58", "1 new (1 high)", "Show all", `href="/hooks/alerts?severity=High">1 High</a>`,
+		`href="/hooks/alerts?platform=github&amp;project=acme%2fp58&amp;severity=High">1 High</a>`, "Oldest open")
 	if n := strings.Count(failing, `class="state`); n != 1 {
 		t.Errorf("%d projects fail", n)
 	}
 	contains(t, s.page("/projects?platform=none"), "No project of this platform")
+}
+
+func TestProjectsAreDeletedByTheirName(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(cfg *web.Config) { cfg.Tokens[0].Grant.Role = access.Admin })
+	s.scanned(1, finding())
+	const path = "/projects/github/acme/shop"
+	lacks(t, s.page(path), "Delete everything")
+	s.login()
+	contains(t, s.page(path), "Delete everything", "/downloads/github/acme/shop?format=csv")
+	contains(t, s.page("/downloads/github/acme/shop"), "alert,state,severity,", "shop#1,open,")
+	contains(t, s.page("/downloads/github/acme/shop?format=json"), `"name":"shop#1"`)
+	if answer := s.ask("/downloads/github/acme/shop?format=xml", nil); answer.Code != http.StatusNotFound {
+		t.Errorf("another format: %d", answer.Code)
+	}
+	if answer := s.ask(path, url.Values{"confirm": {"acme"}}); answer.Code != http.StatusBadRequest || !strings.Contains(answer.Body.String(), "nothing was deleted") {
+		t.Errorf("a wrong name: %d %s", answer.Code, answer.Body)
+	}
+	if answer := s.ask(path, url.Values{"confirm": {" acme/shop "}}); answer.Code != http.StatusSeeOther {
+		t.Fatalf("the name: %d %s", answer.Code, answer.Body)
+	}
+	if answer := s.ask(path, nil); answer.Code != http.StatusNotFound {
+		t.Errorf("a deleted project: %d", answer.Code)
+	}
+	contains(t, s.page("/audit"), "project deleted", "project acme/shop")
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/internal/documents"
+	"github.com/scanhook/scanhook/internal/reports/export"
 	"github.com/scanhook/scanhook/internal/web/live"
 	"github.com/scanhook/scanhook/internal/web/signin"
 	"github.com/scanhook/scanhook/internal/web/text"
@@ -450,6 +452,32 @@ func (w *Web) ToFinding(c *gin.Context) error {
 func (p scanPage) Red() bool {
 	state, _ := core.StatusFor(p.Scan)
 	return state == core.StatusFailure || state == core.StatusError
+}
+
+// DownloadScan answers with a scan in a format of other programs.
+func (w *Web) DownloadScan(c *gin.Context) error {
+	for _, format := range export.Formats {
+		if format.Name == c.Param("format") {
+			return answerWith(c)(w.maker().Scan(c.Request.Context(), c.Param("ref"), format))
+		}
+	}
+	return fmt.Errorf("%w: there is no format %q of scans", core.ErrNotFound, c.Param("format"))
+}
+
+func (w *Web) maker() documents.Maker {
+	return documents.Maker{Store: w.Store, Version: w.Version, PublicURL: strings.TrimSuffix(w.PublicURL, "/"), Log: w.Log}
+}
+
+func answerWith(c *gin.Context) func(documents.Document, error) error {
+	return func(document documents.Document, err error) error {
+		if err != nil {
+			return err
+		}
+		c.Header("Content-Type", document.MediaType)
+		c.Header("Content-Disposition", fmt.Sprintf("attachment; filename=%q", document.Name))
+		document.Write(c.Request.Context(), c.Writer)
+		return nil
+	}
 }
 
 // Override turns the status of a scan's commit green.

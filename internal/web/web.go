@@ -40,6 +40,7 @@ type Config struct {
 	Policies  core.Policies
 	Rules     func(entry int) Rule // what Policies[entry] was read from; nil where unknown
 	PublicURL string               // how browsers reach Scanhook; a sub-path in it begins all links
+	Version   string               // of this program, which some downloads name
 	Public    bool                 // visitors who have not logged in are readers of everything
 	Log       *slog.Logger
 	Now       func() time.Time     // time.Now when nil

@@ -121,14 +121,12 @@ func (s *Server) parseProjectChange(payload []byte) (core.Event, string, error) 
 // pushPayload is the part of a push that we use. Gitea has total_commits, GitHub has created, deleted and forced.
 type pushPayload struct {
 	platforms.PushPayload
-	Created    bool `json:"created"`
-	Deleted    bool `json:"deleted"`
-	Forced     bool `json:"forced"`
-	HeadCommit struct {
-		ID platforms.Text `json:"id"`
-	} `json:"head_commit"`
-	TotalCommits platforms.Number `json:"total_commits"`
-	Repository   repository       `json:"repository"`
+	Created      bool                 `json:"created"`
+	Deleted      bool                 `json:"deleted"`
+	Forced       bool                 `json:"forced"`
+	HeadCommit   platforms.CommitInfo `json:"head_commit"`
+	TotalCommits platforms.Number     `json:"total_commits"`
+	Repository   repository           `json:"repository"`
 }
 
 func (s *Server) parsePush(payload []byte) (core.Event, string, error) {
@@ -139,6 +137,7 @@ func (s *Server) parsePush(payload []byte) (core.Event, string, error) {
 	}
 	pushed := push.Push(project, push.TotalCommits, push.HeadCommit.ID)
 	pushed.Created, pushed.Deleted, pushed.Forced = push.Created, push.Deleted, push.Forced
+	pushed.Commit = push.HeadCommit.Info(pushed.CommitSHA)
 	event, err := platforms.CompletePush(pushed)
 	return event, project.Name, err
 }
@@ -146,10 +145,14 @@ func (s *Server) parsePush(payload []byte) (core.Event, string, error) {
 // pullRequest is the part of a pull request that we use. The commit that merging would result in is left out on purpose: a status on
 // it would hide that of the head.
 type pullRequest struct {
-	Number    platforms.Number `json:"number"`
-	UpdatedAt platforms.Time   `json:"updated_at"`
-	Head      side             `json:"head"`
-	Base      side             `json:"base"`
+	Number platforms.Number `json:"number"`
+	Title  platforms.Line   `json:"title"`
+	User   struct {
+		Login platforms.Line `json:"login"`
+	} `json:"user"`
+	UpdatedAt platforms.Time `json:"updated_at"`
+	Head      side           `json:"head"`
+	Base      side           `json:"base"`
 }
 
 // side is one of the two branches of a pull request. Its repository is null where a fork was deleted.
@@ -200,11 +203,15 @@ func (s *Server) parsePullRequest(payload []byte) (core.Event, string, error) {
 	case pull.Number.Int() <= 0 || !core.IsCommitSHA(string(pull.Head.SHA)) || pull.Base.Ref == "":
 		return nil, "", fmt.Errorf("%w: the pull request has no number, no head or no base", core.ErrInvalid)
 	}
-	return core.Request{
+	request := core.Request{
 		Project: project, Number: pull.Number.Int(), Action: action, Head: string(pull.Head.SHA), Before: platforms.CommitID(event.Before),
 		Ref: fmt.Sprintf("refs/pull/%d/head", pull.Number.Int()), Branch: string(pull.Head.Ref), Target: string(pull.Base.Ref),
 		Fork: project.Ref == "" || pull.Head.Repo.ID.ID() != project.Ref, UpdatedAt: pull.UpdatedAt.Time,
-	}, project.Name, nil
+	}
+	if request.Fork { // no push tells of its commits; the event has none of their messages
+		request.Commit = core.CommitInfo{Title: string(pull.Title), Author: string(pull.User.Login)}
+	}
+	return request, project.Name, nil
 }
 
 // parseMergeGroup reads what happens in a merge queue. Its branches are pushed, too.

@@ -268,7 +268,13 @@ func (p *Platform) parsePush(outer envelope, body []byte) (core.Event, string, e
 	if err != nil {
 		return nil, "", err
 	}
-	event, err := platforms.CompletePush(push.Push(project, push.TotalCommits, push.CheckoutSHA))
+	pushed := push.Push(project, push.TotalCommits, push.CheckoutSHA)
+	for _, commit := range push.Commits {
+		if info := commit.Info(pushed.CommitSHA); info != (core.CommitInfo{}) {
+			pushed.Commit = info
+		}
+	}
+	event, err := platforms.CompletePush(pushed)
 	return event, project.Name, err
 }
 
@@ -383,17 +389,15 @@ func (payload pipelinePayload) parent() *core.PipelineParent {
 // requestPayload is the part of a merge request event that we use.
 type requestPayload struct {
 	Attributes struct {
-		IID        platforms.Number `json:"iid"`
-		Action     platforms.Text   `json:"action"`
-		OldRev     platforms.Text   `json:"oldrev"` // only with new commits, and not always then
-		Source     platforms.Number `json:"source_project_id"`
-		Target     platforms.Number `json:"target_project_id"`
-		Branch     platforms.Text   `json:"source_branch"`
-		Into       platforms.Text   `json:"target_branch"`
-		UpdatedAt  platforms.Time   `json:"updated_at"`
-		LastCommit struct {
-			ID platforms.Text `json:"id"`
-		} `json:"last_commit"`
+		IID        platforms.Number     `json:"iid"`
+		Action     platforms.Text       `json:"action"`
+		OldRev     platforms.Text       `json:"oldrev"` // only with new commits, and not always then
+		Source     platforms.Number     `json:"source_project_id"`
+		Target     platforms.Number     `json:"target_project_id"`
+		Branch     platforms.Text       `json:"source_branch"`
+		Into       platforms.Text       `json:"target_branch"`
+		UpdatedAt  platforms.Time       `json:"updated_at"`
+		LastCommit platforms.CommitInfo `json:"last_commit"`
 	} `json:"object_attributes"`
 	Changes struct {
 		Target struct {
@@ -419,6 +423,7 @@ func (p *Platform) parseRequest(outer envelope, body []byte) (core.Event, string
 		Project: project, Number: number, Head: head, Before: platforms.CommitID(from.OldRev),
 		Ref: fmt.Sprintf("refs/merge-requests/%d/head", number), Branch: string(from.Branch), Target: string(from.Into),
 		Fork: from.Source.ID() == "" || from.Source.ID() != from.Target.ID(), UpdatedAt: from.UpdatedAt.Time,
+		Commit: from.LastCommit.Info(head),
 	}
 	switch from.Action {
 	case "open", "reopen":

@@ -64,11 +64,18 @@ var days = map[Age][2]int{Day: {0, 1}, Week: {1, 7}, Month: {7, 30}, Quarter: {3
 const (
 	// MaxCounted is up to which number alerts are counted one by one.
 	MaxCounted = 10_000
+	// maxSought is in how many alerts a walk looks for what no index has, before its list ends early.
+	maxSought = 10_000
+	// maxSampled is how many alerts are counted by what is only told of the first ones: their authors and probabilities.
+	maxSampled = 1000
 	// maxRead is how many alerts are counted by what no index knows: their files, and words that many have.
 	maxRead = 2500
 	// maxKey is the length in characters to which indexes and tallies cut names.
 	maxKey = 200
 )
+
+// Likely are the probabilities of being exploited by which alerts are listed, in percent. The index of them begins with the least one.
+var Likely = []int{50, 10}
 
 // Suppressed stands for the reason of alerts that nobody but their scanner dismisses.
 const Suppressed = "suppressed"
@@ -95,10 +102,11 @@ type Catalog struct {
 	db     *sqldb.DB
 	now    func() time.Time
 	probed int // in how many alerts a search looks before it asks the index of words
+	sought int // in how many alerts a walk looks for what no index has
 }
 
 // New returns a catalog of the alerts of a database.
-func New(db *sqldb.DB, now func() time.Time) *Catalog { return &Catalog{db, now, 1000} }
+func New(db *sqldb.DB, now func() time.Time) *Catalog { return &Catalog{db, now, 1000, maxSought} }
 
 // describe adds the names of projects, and what is known of CVEs.
 func (c *Catalog) describe(ctx context.Context, list []alerts.Alert) ([]Item, error) {

@@ -5,3 +5,9 @@ func (c *Catalog) Indexed() *Catalog {
 	c.probed = 0
 	return c
 }
+
+// Seeking has walks stop after so many alerts in which they look for what no index has.
+func (c *Catalog) Seeking(most int) *Catalog {
+	c.sought = most
+	return c
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
@@ -39,6 +40,8 @@ type Facets struct {
 	Paths      []Value // below the filter's path; only of one project
 	Reasons    []Value // of what is dismissed; only of that shelf
 	KEV        Count
+	Authors    []Value // of commits, counted among the first alerts of the list, as Likely is
+	Likely     []Value // probabilities of being exploited, in percent: so much or more
 }
 
 // Facets counts what a filter selects.
@@ -64,6 +67,9 @@ func (c *Catalog) Facets(ctx context.Context, f Filter) (facets Facets, err erro
 		if facets.Reasons, err = c.reasons(ctx, f); err != nil {
 			return facets, wrap("counting reasons", err)
 		}
+	}
+	if facets.Authors, facets.Likely, err = c.sampled(ctx, f); err != nil {
+		return facets, wrap("counting authors", err)
 	}
 	if facets.KEV, err = c.countKEV(ctx, f); err != nil {
 		return facets, wrap("counting exploited vulnerabilities", err)
@@ -178,6 +184,13 @@ func (c *Catalog) OpenBySeverity(ctx context.Context, project int64) (map[core.S
 		open[core.Severity(value.Name)] = value.N
 	}
 	return open, wrap("counting open alerts", err)
+}
+
+// OpenOf counts what is open on the default branches of projects by severity; nil projects are all.
+func (c *Catalog) OpenOf(ctx context.Context, projects []int64) ([]Value, error) {
+	values, err := c.tally(ctx, Filter{Shelf: Open, Projects: projects}, `severity`)
+	bySeverity(values)
+	return values, wrap("counting open alerts", err)
 }
 
 // cell is how many alerts have the same value in every facet.
@@ -311,6 +324,41 @@ func (c *Catalog) countKEV(ctx context.Context, f Filter) (Count, error) {
 	f.KEV = true
 	n, read, err := c.count(ctx, walk{Filter: f, severity: f.Severity, limit: MaxCounted + 1})
 	return Count{min(n, MaxCounted), read > MaxCounted}, err
+}
+
+// banded is the greatest of Likely that an alert's CVE reaches, as SQL, or 0.
+const banded = `CASE WHEN cve_id = '' THEN 0 ELSE COALESCE((SELECT CASE WHEN e.probability >= 0.5 THEN 50 WHEN e.probability >= 0.1 THEN 10 ELSE 0 END
+	FROM epss_data e WHERE e.cve_id = walked.cve_id), 0) END`
+
+// sampled counts the first alerts of a list by the authors of their commits, and by how likely they are to be exploited.
+func (c *Catalog) sampled(ctx context.Context, f Filter) (authors, likely []Value, err error) {
+	byAuthor, byBand := map[string]int{}, map[int]int{}
+	more, err := counted(f.countedSeverities(), f.shelves(), maxSampled+1, func(w walk) (read int, err error) {
+		var found []struct {
+			Author string `db:"author"`
+			Band   int    `db:"band"`
+			sum
+		}
+		w.Filter = f.on(w.Shelf)
+		walked, args := c.tallied(w, `author, cve_id`)
+		err = sqldb.SelectIn(ctx, c.db, &found, `
+			SELECT author, band, `+summed+` FROM (SELECT author, `+banded+` AS band, matches FROM (`+walked+`) walked) told GROUP BY author, band`,
+			args...)
+		for _, row := range found {
+			byAuthor[row.Author] += row.N
+			byBand[row.Band] += row.N
+			read += row.Read
+		}
+		return read, err
+	})
+	delete(byAuthor, "")
+	n := 0
+	for _, percent := range Likely {
+		if n += byBand[percent]; n > 0 {
+			likely = append(likely, Value{Name: strconv.Itoa(percent), Count: Count{n, more}})
+		}
+	}
+	return most(byAuthor, more), likely, err
 }
 
 func (c *Catalog) nameProjects(ctx context.Context, values []Value) error {

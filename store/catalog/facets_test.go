@@ -75,3 +75,38 @@ func TestGroups(t *testing.T) {
 		}
 	})
 }
+
+func TestRisksOfProjects(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := stocked(t, e)
+		first := s.now.AddDate(0, 0, -3) // of acme/app
+		s.now = s.now.AddDate(0, 0, 9)
+		app, err := s.FindProject(t.Context(), "github", "acme/app")
+		if err != nil {
+			t.Fatal(err)
+		}
+		shop, err := s.FindProject(t.Context(), "github", "acme/shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		risks, err := s.catalog().Risks(t.Context(), []int64{app.ID, shop.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		risk := risks[app.ID]
+		if fmt.Sprint(risk.Severities) != "[{Critical  0 {1 false}} {High  0 {2 false}}]" || risk.Open != 3 || risk.Oldest == nil || !risk.Oldest.Equal(first) || risk.Before == nil || *risk.Before != 3 {
+			t.Errorf("acme/app: %+v, before %v, oldest %v", risk, risk.Before, risk.Oldest)
+		}
+		if risk := risks[shop.ID]; risk.Open != 1 || risk.Before == nil || *risk.Before != 1 {
+			t.Errorf("acme/shop: %+v", risk)
+		}
+		if none, err := s.catalog().Risks(t.Context(), nil); err != nil || len(none) != 0 {
+			t.Errorf("of no project: %v, %v", none, err)
+		}
+		open, err := s.catalog().OpenOf(t.Context(), nil)
+		if err != nil || fmt.Sprint(open) != "[{Critical  0 {1 false}} {High  0 {2 false}} {Low  0 {1 false}}]" {
+			t.Errorf("open in all: %v, %v", open, err)
+		}
+	})
+}

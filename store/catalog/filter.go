@@ -20,9 +20,12 @@ type Filter struct {
 	Severity core.Severity
 	Tool     string
 	Rule     string
+	Package  string // that is vulnerable
 	Path     string // a file, or a directory that ends with a slash
 	Age      Age
 	KEV      bool   // known to be exploited
+	EPSS     int    // the least probability of being exploited within 30 days, in percent: one of Likely; 0: any
+	Author   string // of the commit that brought it
 	Text     string // words with which words begin in title, file, rule, message, or a vulnerability's id, in any case
 	Reason   string // why it is dismissed: a core.Reason, or Suppressed
 
@@ -31,18 +34,7 @@ type Filter struct {
 
 // narrow tells whether a filter asks for what no tally knows.
 func (f Filter) narrow() bool {
-	return f.Path != "" || f.Age != "" || f.KEV || f.Text != "" || f.Reason != ""
-}
-
-// term is a word in the ways in which it may be written.
-type term []string
-
-// search is how a filter's text is looked for. Words that many alerts have are found soon in the alerts themselves, in the order of the
-// list; others by the index of words, which has no more than maxHits of them. Either costs the same however large the table is.
-type search struct {
-	indexed bool   // hits are all alerts with the words that are rare
-	hits    string // ids, in brackets
-	read    []term // what is looked for in the alerts
+	return f.Path != "" || f.Age != "" || f.KEV || f.EPSS != 0 || f.Author != "" || f.Package != "" || f.Text != "" || f.Reason != ""
 }
 
 // walk is a walk along an index: alerts of one severity on a shelf by when they were seen first.
@@ -51,6 +43,7 @@ type walk struct {
 	severity core.Severity
 	oldest   bool
 	after    position
+	until    position // the last alert that is read, if any
 	limit    int
 }
 
@@ -139,11 +132,12 @@ func (c *Catalog) tallied(w walk, selected string) (query string, args []any) {
 }
 
 func (c *Catalog) walking(w walk, where sqldb.Conditions, selected string) (query string, args []any) {
-	way, beyond := `DESC`, `<`
+	way, beyond, until := `DESC`, `<`, `>=`
 	if w.oldest {
-		way, beyond = `ASC`, `>`
+		way, beyond, until = `ASC`, `>`, `<=`
 	}
 	where.Add(w.after.id != 0, `(first_seen, alerts.id) `+beyond+` (?, ?)`, w.after.seen, w.after.id)
+	where.Add(w.until.id != 0, `(first_seen, alerts.id) `+until+` (?, ?)`, w.until.seen, w.until.id)
 	with, from, args := c.source(w, &where)
 	return with + `SELECT ` + selected + ` FROM ` + from + ` ` + where.SQL() + ` ORDER BY first_seen ` + way + `, alerts.id ` + way + ` LIMIT ?`,
 		append(append(args, where.Args...), w.limit)
@@ -154,7 +148,6 @@ func (c *Catalog) source(w walk, where *sqldb.Conditions) (with, from string, ar
 	switch {
 	case w.search.indexed:
 		with, args = c.found(w.search)
-		where.Add(w.KEV, `EXISTS (SELECT 1 FROM epss_data e WHERE e.cve_id = alerts.cve_id AND e.kev)`)
 	case w.KEV:
 		with = exploited
 	default:
@@ -179,68 +172,71 @@ func (c *Catalog) found(s search) (with string, args []any) {
 const exploited = `WITH hit AS MATERIALIZED (
 	SELECT a.id FROM epss_data e CROSS JOIN alerts a WHERE e.kev AND a.cve_id = e.cve_id AND a.cve_id <> '') `
 
-// query asks an engine's index for alerts that have all words, each as the beginning of one. Words have no characters that it would take for
-// anything else.
-func (c *Catalog) query(terms []term) string {
-	quote, prefix, or, and := `'`, `:*`, ` | `, ` & `
-	if c.db.Embedded() {
-		quote, prefix, or, and = `"`, ` *`, ` OR `, ` AND `
+// index is what the index begins with that fits a filter best; all have shelf, severity and time after it.
+func (f Filter) index() string {
+	switch {
+	case len(f.Projects) == 1:
+		return `project_id`
+	case f.Rule != "":
+		return `rule_id`
+	case f.Author != "":
+		return `author`
+	case f.Tool != "":
+		return `tool`
 	}
-	var all []string
-	for _, ways := range terms {
-		var any []string
-		for _, way := range ways {
-			any = append(any, quote+way+quote+prefix)
-		}
-		all = append(all, `(`+strings.Join(any, or)+`)`)
-	}
-	return strings.Join(all, and)
+	return ``
 }
 
-// matches tells of an alert, as SQL, whether it has words.
-func (c *Catalog) matches(terms []term) (condition string, args []any) {
-	if !c.db.Embedded() {
-		return `((SELECT w.words FROM alert_words w WHERE w.alert_id = alerts.id) @@ CAST(? AS TSQUERY))`, []any{c.query(terms)}
-	}
-	const said = `LOWER(title || ' ' || file || ' ' || rule_id || ' ' || words)`
-	var all []string
-	for _, ways := range terms {
-		var any []string
-		for _, way := range ways { // most are refused by the first part, which is faster
-			any = append(any, `INSTR(`+said+`, ?) > 0 AND ' ' || `+said+` GLOB ?`)
-			args = append(args, way, "*[^0-9a-z\u0080-\U0010ffff]"+way+"*")
-		}
-		all = append(all, `(`+strings.Join(any, ` OR `)+`)`)
-	}
-	return `(` + strings.Join(all, ` AND `) + `)`, args
-}
-
-// conditions lead an engine to the index that fits best: what no index should be chosen for is an expression.
+// conditions select what a walk finds.
 func (w walk) conditions(now time.Time) (where sqldb.Conditions) {
-	switch inProject := len(w.Projects) == 1; {
-	case inProject:
+	w.addIndexed(&where, now)
+	w.addSought(&where)
+	return where
+}
+
+// addIndexed adds what an index leads to.
+func (w walk) addIndexed(where *sqldb.Conditions, now time.Time) {
+	switch w.index() {
+	case `project_id`:
 		where.Add(true, `project_id = ?`, w.Projects[0])
-		where.Add(w.Rule != "", `SUBSTR(rule_id, 1, 200) || '' = ?`, cut(w.Rule))
-	default:
-		where.Add(w.Rule != "", `SUBSTR(rule_id, 1, 200) = ?`, cut(w.Rule))
-		where.Add(w.Projects != nil, `project_id + 0 IN (?)`, atLeastOne(w.Projects))
+	case `rule_id`:
+		where.Add(true, `SUBSTR(rule_id, 1, 200) = ?`, cut(w.Rule))
+	case `author`:
+		where.Add(true, `author <> '' AND author = ?`, w.Author)
+	case `tool`:
+		where.Add(true, `SUBSTR(tool, 1, 200) = ?`, cut(w.Tool))
 	}
 	where.Add(w.Shelf != "", onShelf+` = ?`, string(w.Shelf))
 	where.Add(w.severity != "", `severity = ?`, string(w.severity))
-	where.Add(w.Tool != "", `SUBSTR(tool, 1, 200) = ?`, cut(w.Tool))
+	if span, known := days[w.Age]; known {
+		where.Add(span[1] != 0, `first_seen >= ?`, before(now, span[1]))
+		where.Add(span[0] != 0, `first_seen < ?`, before(now, span[0]))
+	}
+}
+
+// addSought adds what is looked for in the alerts themselves. No index should be chosen for it: columns of indexes are in expressions.
+func (w walk) addSought(where *sqldb.Conditions) {
+	index := w.index()
+	where.Add(w.Projects != nil && index != `project_id`, `project_id + 0 IN (?)`, atLeastOne(w.Projects))
+	where.Add(w.Rule != "" && index != `rule_id`, `SUBSTR(rule_id, 1, 200) || '' = ?`, cut(w.Rule))
+	where.Add(w.Author != "" && index != `author`, `author || '' = ?`, w.Author)
+	where.Add(w.Tool != "" && index != `tool`, `SUBSTR(tool, 1, 200) || '' = ?`, cut(w.Tool))
 	if directory := strings.HasSuffix(w.Path, "/"); directory {
 		where.Add(true, `SUBSTR(file, 1, ?) = ?`, len([]rune(w.Path)), w.Path)
 	} else {
 		where.Add(w.Path != "", `file = ?`, w.Path)
 	}
-	if w.Reason != "" {
-		where.Add(true, ReasonOf(`alerts.id`)+` = ?`, strings.TrimPrefix(w.Reason, Suppressed))
-	}
-	if span, known := days[w.Age]; known {
-		where.Add(span[1] != 0, `first_seen >= ?`, before(now, span[1]))
-		where.Add(span[0] != 0, `first_seen < ?`, before(now, span[0]))
-	}
-	return where
+	where.Add(w.Package != "", `package = ?`, w.Package)
+	where.Add(w.Reason != "", ReasonOf(`alerts.id`)+` = ?`, strings.TrimPrefix(w.Reason, Suppressed))
+	where.Add(w.EPSS != 0, likely, float64(w.EPSS)/100)
+	where.Add(w.KEV && w.search.indexed, `EXISTS (SELECT 1 FROM epss_data e WHERE e.cve_id = alerts.cve_id AND e.kev)`)
+}
+
+// seeks tells whether a walk looks for what no index has: it may have to read many alerts to find a few.
+func (w walk) seeks() bool {
+	var where sqldb.Conditions
+	w.addSought(&where)
+	return !w.search.indexed && !w.KEV && (len(w.search.read) > 0 || len(where.Args) > 0)
 }
 
 // before is a number of days before now, as the database keeps times.
@@ -283,6 +279,17 @@ func (c *Catalog) count(ctx context.Context, w walk) (n, read int, err error) {
 	return n, read, err
 }
 
+// term is a word in the ways in which it may be written.
+type term []string
+
+// search is how what a filter looks for in few alerts is found. Words that many alerts have are found soon in the alerts themselves, in the order
+// of the list; others by the index of words, which has no more than maxHits of them. Either costs the same however large the table is.
+type search struct {
+	indexed bool   // hits are all alerts with the words that are rare, or of vulnerabilities that are likely to be exploited
+	hits    string // ids, in brackets
+	read    []term // what is looked for in the alerts
+}
+
 const (
 	// maxTerms and maxTerm are how many words of a text are looked for, and how much of each, as the index of words has it.
 	maxTerms = 10
@@ -293,8 +300,25 @@ const (
 	oneIn = 20
 )
 
-// searching decides how the text of a filter is looked for.
+// searching decides how what a filter looks for is found.
 func (c *Catalog) searching(ctx context.Context, f Filter) (Filter, error) {
+	f, err := c.searchingText(ctx, f)
+	if err != nil || f.EPSS == 0 && f.Package == "" || f.search.indexed {
+		return f, err
+	}
+	var hits []int64
+	if terms := termsOf(f.Package); len(terms) > 0 { // the words of an alert have its package
+		hits, err = c.hits(ctx, terms)
+	} else {
+		hits, err = c.likelyHits(ctx, f.EPSS)
+	}
+	if len(hits) <= maxHits {
+		f.search.indexed, f.search.hits = true, c.list(hits)
+	}
+	return f, err
+}
+
+func (c *Catalog) searchingText(ctx context.Context, f Filter) (Filter, error) {
 	if f.Text == "" {
 		return f, nil
 	}
@@ -438,4 +462,51 @@ func (c *Catalog) list(ids []int64) string {
 		list.WriteString(strconv.FormatInt(id, 10))
 	}
 	return open + list.String() + end
+}
+
+// query asks an engine's index for alerts that have all words, each as the beginning of one. Words have no characters that it would take for
+// anything else.
+func (c *Catalog) query(terms []term) string {
+	quote, prefix, or, and := `'`, `:*`, ` | `, ` & `
+	if c.db.Embedded() {
+		quote, prefix, or, and = `"`, ` *`, ` OR `, ` AND `
+	}
+	var all []string
+	for _, ways := range terms {
+		var any []string
+		for _, way := range ways {
+			any = append(any, quote+way+quote+prefix)
+		}
+		all = append(all, `(`+strings.Join(any, or)+`)`)
+	}
+	return strings.Join(all, and)
+}
+
+// matches tells of an alert, as SQL, whether it has words.
+func (c *Catalog) matches(terms []term) (condition string, args []any) {
+	if !c.db.Embedded() {
+		return `((SELECT w.words FROM alert_words w WHERE w.alert_id = alerts.id) @@ CAST(? AS TSQUERY))`, []any{c.query(terms)}
+	}
+	const said = `LOWER(title || ' ' || file || ' ' || rule_id || ' ' || words)`
+	var all []string
+	for _, ways := range terms {
+		var any []string
+		for _, way := range ways { // most are refused by the first part, which is faster
+			any = append(any, `INSTR(`+said+`, ?) > 0 AND ' ' || `+said+` GLOB ?`)
+			args = append(args, way, "*[^0-9a-z\u0080-\U0010ffff]"+way+"*")
+		}
+		all = append(all, `(`+strings.Join(any, ` OR `)+`)`)
+	}
+	return `(` + strings.Join(all, ` AND `) + `)`, args
+}
+
+// likely tells of an alert, as SQL, whether its CVE has a probability of being exploited.
+const likely = `EXISTS (SELECT 1 FROM epss_data e WHERE e.cve_id = alerts.cve_id AND alerts.cve_id <> '' AND e.probability >= ?)`
+
+// likelyHits are the alerts whose CVEs have a probability, up to one more than maxHits: it looks each of these CVEs up.
+func (c *Catalog) likelyHits(ctx context.Context, percent int) (ids []int64, err error) {
+	err = c.db.SelectContext(ctx, &ids, c.db.Rebind(`
+		SELECT a.id FROM (SELECT cve_id FROM epss_data WHERE probability >= 0.1 AND probability >= ?) e
+		CROSS JOIN alerts a WHERE a.cve_id = e.cve_id AND a.cve_id <> '' LIMIT ?`), float64(percent)/100, maxHits+1)
+	return ids, err
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store/sqldb"
@@ -15,20 +16,21 @@ type Grouping string
 // The groupings.
 const (
 	ByRule    Grouping = "rule"
+	ByPackage Grouping = "package"
 	ByFile    Grouping = "file"
 	ByProject Grouping = "project"
 )
 
 // Groupings are all of them.
-var Groupings = []Grouping{ByRule, ByFile, ByProject}
+var Groupings = []Grouping{ByRule, ByFile, ByPackage, ByProject}
 
 // maxGroups is how many groups a list has, the worst ones.
 const maxGroups = 100
 
-// Group is what alerts with the same rule, file or project sum up to.
+// Group is what alerts with the same rule, file, package or project sum up to.
 type Group struct {
 	Value
-	Project string // of a file, or the group itself
+	Project string // of a file, or the group itself; empty for others
 	Worst   core.Severity
 }
 
@@ -45,14 +47,14 @@ type grouped struct {
 }
 
 // Groups returns the worst groups of what a filter selects, those of the highest severity first, the largest of them first. Files are
-// grouped within their projects; of those at most maxRead alerts are looked at, and MaxCounted of others where no tally knows the filter.
+// grouped within their projects; of those and of packages at most maxRead alerts are looked at, and MaxCounted of others where no tally knows the filter.
 func (c *Catalog) Groups(ctx context.Context, f Filter, by Grouping) (groups []Group, err error) {
 	var list []grouped
 	more := false
 	if f, err = c.searching(ctx, f); err != nil {
 		return nil, wrap("searching alerts", err)
 	}
-	if by == ByFile || f.narrow() {
+	if by == ByFile || by == ByPackage || f.narrow() {
 		list, more, err = c.countGroups(ctx, f, by)
 	} else {
 		list, err = c.tallyGroups(ctx, f, by)
@@ -85,7 +87,7 @@ func projectsOf(list []grouped) (ids []int64) {
 
 // groupedBy are the columns that groups of a kind have in common.
 var groupedBy = map[Grouping]struct{ name, project string }{
-	ByRule: {`rule_id`, `0`}, ByFile: {`file`, `project_id`}, ByProject: {`''`, `project_id`},
+	ByRule: {`rule_id`, `0`}, ByFile: {`file`, `project_id`}, ByPackage: {`package`, `0`}, ByProject: {`''`, `project_id`},
 }
 
 func (c *Catalog) tallyGroups(ctx context.Context, f Filter, by Grouping) (list []grouped, err error) {
@@ -104,19 +106,19 @@ func (c *Catalog) countGroups(ctx context.Context, f Filter, by Grouping) (list 
 	}
 	sums := map[key]grouped{}
 	limit := MaxCounted + 1
-	if by == ByFile || len(f.search.read) > 0 {
+	if by == ByFile || by == ByPackage || len(f.search.read) > 0 {
 		limit = maxRead + 1
 	}
 	more, err = counted(f.countedSeverities(), f.shelves(), limit, func(w walk) (read int, err error) {
 		var found []grouped
 		w.Filter = f.on(w.Shelf)
-		walked, args := c.tallied(w, `severity, project_id, rule_id, file`)
+		walked, args := c.tallied(w, `severity, project_id, rule_id, file, package`)
 		err = sqldb.SelectIn(ctx, c.db, &found, `
 			SELECT `+columns.name+` AS name, `+columns.project+` AS project_id, MAX(CASE matches WHEN 1 THEN `+rankOf+` ELSE 0 END) AS worst, `+summed+`
 			FROM (`+walked+`) walked GROUP BY 1, 2`, args...)
 		for _, g := range found {
 			read += g.Read
-			if g.N == 0 {
+			if g.N == 0 || by == ByPackage && g.Name == "" {
 				continue
 			}
 			sum := sums[key{g.Name, g.ProjectID}]
@@ -132,4 +134,57 @@ func (c *Catalog) countGroups(ctx context.Context, f Filter, by Grouping) (list 
 		return cmp.Or(cmp.Compare(b.Rank, a.Rank), cmp.Compare(b.N, a.N), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ProjectID, b.ProjectID))
 	})
 	return list[:min(len(list), maxGroups)], more, err
+}
+
+// Risk is what is open on the default branch of a project.
+type Risk struct {
+	Severities []Value // that it has, the most severe first
+	Open       int
+	Oldest     *time.Time // when the oldest of it was seen first; nil where nothing is open
+	Before     *int       // how many were open a week ago; nil where that was not counted
+}
+
+// Risks are those of projects, by their ids.
+func (c *Catalog) Risks(ctx context.Context, projects []int64) (map[int64]Risk, error) {
+	var open []struct {
+		ProjectID int64     `db:"project_id"`
+		Severity  string    `db:"severity"`
+		N         int       `db:"n"`
+		Oldest    time.Time `db:"oldest"`
+	}
+	var days []struct {
+		ProjectID int64 `db:"id"`
+		Before    int   `db:"before"`
+	}
+	err := sqldb.SelectIn(ctx, c.db, &open, `
+		SELECT told.project_id, told.severity, told.n, alerts.first_seen AS oldest FROM (
+			SELECT t.project_id, t.severity, CAST(SUM(t.n) AS BIGINT) AS n, (SELECT a.id FROM alerts a WHERE a.project_id = t.project_id AND `+onShelf+` = 'open'
+				AND a.severity = t.severity ORDER BY a.first_seen, a.id LIMIT 1) AS first
+			FROM alert_tallies t WHERE t.shelf = 'open' AND t.project_id IN (?) GROUP BY t.project_id, t.severity HAVING SUM(t.n) > 0) told
+		JOIN alerts ON alerts.id = told.first`, atLeastOne(projects))
+	if err == nil {
+		err = sqldb.SelectIn(ctx, c.db, &days, `
+			SELECT id, before FROM (SELECT p.id, (SELECT critical + high + medium + low FROM project_days d WHERE d.project_id = p.id AND d.day <= ?
+				ORDER BY d.day DESC LIMIT 1) AS before FROM projects p WHERE p.id IN (?)) told WHERE before IS NOT NULL`,
+			c.now().UTC().AddDate(0, 0, -7).Format(time.DateOnly), atLeastOne(projects))
+	}
+	if err != nil {
+		return nil, wrap("reading open risk", err)
+	}
+	risks := map[int64]Risk{}
+	for _, row := range open {
+		risk := risks[row.ProjectID]
+		risk.Severities, risk.Open = append(risk.Severities, Value{Name: row.Severity, Count: Count{N: row.N}}), risk.Open+row.N
+		if risk.Oldest == nil || row.Oldest.Before(*risk.Oldest) {
+			risk.Oldest = &row.Oldest
+		}
+		bySeverity(risk.Severities)
+		risks[row.ProjectID] = risk
+	}
+	for _, row := range days {
+		risk := risks[row.ProjectID]
+		risk.Before = &row.Before
+		risks[row.ProjectID] = risk
+	}
+	return risks, nil
 }

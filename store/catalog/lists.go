@@ -16,6 +16,7 @@ import (
 type Page struct {
 	Items []Item
 	Next  string // cursor of the next page; empty on the last one
+	Short bool   // so many alerts were read that the page ends early; the next page goes on
 }
 
 // List returns a page of alerts; after is the cursor of the page, empty for the first. core.ErrInvalid for another cursor.
@@ -27,14 +28,17 @@ func (c *Catalog) List(ctx context.Context, f Filter, sort Sort, after string, l
 	if f, err = c.searching(ctx, f); err != nil {
 		return Page{}, wrap("searching alerts", err)
 	}
-	list, err := c.merge(ctx, f, sort, from, limit+1)
+	list, stop, err := c.merge(ctx, f, sort, from, limit+1)
 	if err != nil {
 		return Page{}, wrap("listing alerts", err)
 	}
 	var page Page
-	if len(list) > limit {
+	switch {
+	case len(list) > limit:
 		list = list[:limit]
 		page.Next = positionOf(list[limit-1]).String()
+	case stop.id != 0:
+		page.Next, page.Short = stop.String(), true
 	}
 	page.Items, err = c.describe(ctx, list)
 	return page, wrap("listing alerts", err)
@@ -56,14 +60,17 @@ func (c *Catalog) Batch(ctx context.Context, f Filter, after string, limit int) 
 	if f, err = c.searching(ctx, f); err != nil {
 		return b, wrap("searching alerts", err)
 	}
-	list, err := c.merge(ctx, f, BySeverity, from, limit)
+	list, stop, err := c.merge(ctx, f, BySeverity, from, limit)
 	for _, alert := range list {
 		b.Alerts = append(b.Alerts, alert.ID)
 	}
-	if err != nil || len(list) < limit {
+	if err != nil || len(list) < limit && stop.id == 0 {
 		return b, wrap("selecting alerts", err)
 	}
-	last := positionOf(list[limit-1])
+	last := stop
+	if len(list) == limit {
+		last = positionOf(list[limit-1])
+	}
 	more, err := counted(f.severities(), f.shelves(), MaxCounted+1, func(w walk) (read int, err error) {
 		w.Filter = f.on(w.Shelf)
 		switch rank := w.severity.Rank(); {
@@ -131,8 +138,8 @@ func parsePosition(text string) (p position, err error) {
 	return p, nil
 }
 
-// merge merges the walks that a list consists of.
-func (c *Catalog) merge(ctx context.Context, f Filter, sort Sort, from position, limit int) (list []alerts.Alert, err error) {
+// merge merges the walks that a list consists of. stop is the alert behind which the list goes on where too many were read for its end.
+func (c *Catalog) merge(ctx context.Context, f Filter, sort Sort, from position, limit int) (list []alerts.Alert, stop position, err error) {
 	for _, severity := range f.severities() {
 		rank := severity.Rank()
 		if sort == BySeverity && from.id != 0 && rank > from.rank {
@@ -145,19 +152,42 @@ func (c *Catalog) merge(ctx context.Context, f Filter, sort Sort, from position,
 		if sort == BySeverity {
 			walk.limit -= len(list)
 		}
-		found, err := c.walkAll(ctx, walk)
+		found, end, err := c.walkAll(ctx, walk)
 		if err != nil {
-			return nil, err
+			return nil, stop, err
 		}
-		if list = append(list, found...); sort == BySeverity && len(list) >= limit {
+		list, stop = append(list, found...), earlier(stop, end, walk.oldest)
+		if sort == BySeverity && (len(list) >= limit || stop.id != 0) {
 			break
 		}
 	}
 	if sort != BySeverity {
 		slices.SortFunc(list, inOrder(sort == Oldest))
+		list = upTo(stop, list, sort == Oldest)
 	}
-	return list[:min(len(list), limit)], nil
+	return list[:min(len(list), limit)], stop, nil
 }
+
+// earlier is the position that comes first in a list, of those that there are.
+func earlier(a, b position, oldest bool) position {
+	order := inOrder(oldest)
+	if a.id == 0 || b.id != 0 && order(b.alert(), a.alert()) < 0 {
+		return b
+	}
+	return a
+}
+
+// upTo is the part of a sorted list that ends with a position, if there is one.
+func upTo(stop position, list []alerts.Alert, oldest bool) []alerts.Alert {
+	if stop.id == 0 {
+		return list
+	}
+	order := inOrder(oldest)
+	return slices.DeleteFunc(list, func(alert alerts.Alert) bool { return order(alert, stop.alert()) > 0 })
+}
+
+// alert is one that stands at the position.
+func (p position) alert() alerts.Alert { return alerts.Alert{FirstSeen: p.seen, ID: p.id} }
 
 // inOrder compares alerts by when they were seen first.
 func inOrder(oldest bool) func(a, b alerts.Alert) int {
@@ -170,20 +200,70 @@ func inOrder(oldest bool) func(a, b alerts.Alert) int {
 	}
 }
 
-// walkAll walks the shelves of the filter, and merges what it finds.
-func (c *Catalog) walkAll(ctx context.Context, w walk) (list []alerts.Alert, err error) {
+// walkAll walks the shelves of the filter, and merges what it finds. end is where it stopped early, if it did.
+func (c *Catalog) walkAll(ctx context.Context, w walk) (list []alerts.Alert, end position, err error) {
 	shelves := w.shelves()
 	for _, shelf := range shelves {
 		w.Shelf = shelf
-		var found []alerts.Alert
-		query, args := c.walked(w, columns)
-		if err := sqldb.SelectIn(ctx, c.db, &found, query, args...); err != nil {
-			return nil, err
+		found, stop, err := c.seek(ctx, w)
+		if err != nil {
+			return nil, end, err
 		}
-		list = append(list, found...)
+		list, end = append(list, found...), earlier(end, stop, w.oldest)
 	}
 	if len(shelves) > 1 {
 		slices.SortFunc(list, inOrder(w.oldest))
 	}
-	return list[:min(len(list), w.limit)], nil
+	list = upTo(end, list, w.oldest)
+	return list[:min(len(list), w.limit)], end, nil
+}
+
+// firstWindow is in how many alerts a walk looks first for what no index has: often that is enough.
+const firstWindow = 500
+
+// seek does one walk. Where it looks for what no index has, it reads windows of alerts that grow, until it has found enough or read maxSought;
+// end is the last that it read then.
+func (c *Catalog) seek(ctx context.Context, w walk) (list []alerts.Alert, end position, err error) {
+	if !w.seeks() {
+		list, err = c.fetch(ctx, w)
+		return list, end, err
+	}
+	limit := w.limit
+	for window, left := firstWindow, c.sought; left > 0; window *= 4 {
+		window = min(window, left)
+		left -= window
+		if w.until, err = c.nth(ctx, w, window); err != nil {
+			return nil, end, err
+		}
+		w.limit = limit - len(list)
+		found, err := c.fetch(ctx, w)
+		if err != nil {
+			return nil, end, err
+		}
+		if list = append(list, found...); len(list) >= limit || w.until.id == 0 {
+			return list, end, nil
+		}
+		w.after = w.until
+	}
+	return list, w.after, nil
+}
+
+func (c *Catalog) fetch(ctx context.Context, w walk) (found []alerts.Alert, err error) {
+	query, args := c.walked(w, columns)
+	err = sqldb.SelectIn(ctx, c.db, &found, query, args...)
+	return found, err
+}
+
+// nth is the position of the n-th alert that a walk reads, whether it is looked for or not; zero where there are fewer.
+func (c *Catalog) nth(ctx context.Context, w walk, n int) (p position, err error) {
+	var where sqldb.Conditions
+	w.addIndexed(&where, c.now())
+	w.until, w.limit = position{}, 1
+	var found []alerts.Alert
+	query, args := c.walking(w, where, `first_seen, alerts.id`)
+	if err = sqldb.SelectIn(ctx, c.db, &found, query+` OFFSET ?`, append(args, n-1)...); err == nil && len(found) > 0 {
+		p = positionOf(found[0])
+		p.rank = w.severity.Rank()
+	}
+	return p, err
 }

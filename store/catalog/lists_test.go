@@ -20,14 +20,20 @@ type stock struct {
 	*store.Store
 	t       *testing.T
 	now     time.Time
-	indexed bool // searches ask the index of words, however few alerts there are
+	author  string // of commits
+	indexed bool   // searches ask the index of words, however few alerts there are
+	sought  int    // in how many alerts a walk looks for what no index has; 0: as many as usual
 }
 
 func (s *stock) catalog() *catalog.Catalog {
-	if s.indexed {
-		return s.Catalog().Indexed()
+	list := s.Catalog()
+	if s.sought > 0 {
+		list = list.Seeking(s.sought)
 	}
-	return s.Catalog()
+	if s.indexed {
+		list = list.Indexed()
+	}
+	return list
 }
 
 func newStock(t *testing.T, e storetest.Engine) *stock {
@@ -41,6 +47,7 @@ func (s *stock) scan(n int, project, branch string, findings ...core.Finding) {
 	s.t.Helper()
 	d, push := storetest.PushOf(n, storetest.OnBranch(branch), func(d *core.Delivery, p *core.Push) {
 		d.Project, p.Project.Name, p.Project.Ref = project, project, project
+		p.Commit.Author = s.author
 	})
 	receipt, err := s.Accept(s.t.Context(), storetest.With(d, push))
 	if err == nil {
@@ -248,6 +255,95 @@ func TestBatchesGoThroughAll(t *testing.T) {
 		}
 		if open := s.titles(catalog.Filter{Shelf: catalog.Open}, catalog.BySeverity, 10); len(open) != 4 || len(s.titles(dismissed, catalog.Newest, 10)) != 0 {
 			t.Errorf("open again: %v", open)
+		}
+	})
+}
+
+func TestPagesEndEarlyAndGoOn(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := stocked(t, e)
+		app, err := s.InProject(t.Context(), access.Read, "github", "acme/app")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range []catalog.Filter{
+			{Text: "flaw"}, {Text: "4"}, {Projects: app, Path: "src/a/"}, {Projects: app, Rule: "rule-0"}, {Projects: app, Tool: "gitleaks"},
+			{Shelf: catalog.Open, Text: "flaw is"}, {Severity: core.High, Text: "3"},
+		} {
+			for _, sort := range []catalog.Sort{catalog.BySeverity, catalog.Newest, catalog.Oldest} {
+				s.sought = 0
+				want := s.titles(f, sort, 50)
+				for _, s.sought = range []int{1, 2, 3} {
+					for _, size := range []int{1, 2, 50} {
+						if got := s.titles(f, sort, size); !slices.Equal(got, want) {
+							t.Errorf("%+v by %s, %d at a time in windows of %d: %v, want %v", f, sort, size, s.sought, got, want)
+						}
+					}
+				}
+			}
+		}
+		s.sought = 1
+		page, err := s.catalog().List(t.Context(), catalog.Filter{Shelf: catalog.Open, Severity: core.High, Text: "2"}, catalog.Newest, "", 50)
+		if err != nil || len(page.Items) != 0 || !page.Short || page.Next == "" {
+			t.Errorf("a page that ends early: %+v, %v", page, err)
+		}
+		var all []int64
+		for next := ""; ; {
+			batch, err := s.catalog().Batch(t.Context(), catalog.Filter{Shelf: catalog.Open, Text: "flaw"}, next, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if all, next = append(all, batch.Alerts...), batch.Next; next == "" {
+				break
+			}
+		}
+		if len(all) != 4 {
+			t.Errorf("batches have %d alerts, want 4", len(all))
+		}
+	})
+}
+
+func TestListsByAuthorPackageAndLikelihood(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := newStock(t, e)
+		s.scan(1, "acme/shop", "main", found(1, core.Low)) // its author may not have brought what was there before
+		s.author = "Grace Hopper"
+		s.scan(2, "acme/shop", "main", found(1, core.Low), found(2, core.High), found(3, core.Critical, func(f *core.Finding) {
+			f.CVEID, f.About.Package = "CVE-2024-3094", "pkg:deb/debian/xz-utils"
+		}))
+		_, err := s.PutFeed(t.Context(), core.Feed{
+			Kind: core.FeedEPSS, Version: "v4", Source: "epss.csv", Scores: []core.Score{{CVEID: "CVE-2024-3094", Probability: 0.6, Percentile: 0.9}},
+		}, store.FeedOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range []struct {
+			catalog.Filter
+			want []string
+		}{
+			{catalog.Filter{Author: "Grace Hopper"}, []string{"Flaw 3", "Flaw 2"}},
+			{catalog.Filter{Author: "Grace Hopper", Rule: "rule-2", Tool: "gitleaks"}, []string{"Flaw 2"}},
+			{catalog.Filter{Author: "Grace"}, nil},
+			{catalog.Filter{EPSS: 50}, []string{"Flaw 3"}}, {catalog.Filter{EPSS: 10, Text: "flaw"}, []string{"Flaw 3"}},
+			{catalog.Filter{EPSS: 10, KEV: true}, nil}, {catalog.Filter{EPSS: 10, Author: "Ada"}, nil},
+			{catalog.Filter{Package: "pkg:deb/debian/xz-utils"}, []string{"Flaw 3"}}, {catalog.Filter{Package: "pkg:deb/debian/xz"}, nil},
+			{catalog.Filter{Text: "xz-utils"}, []string{"Flaw 3"}},
+		} {
+			for _, s.indexed = range []bool{false, true} {
+				if got := s.titles(test.Filter, catalog.BySeverity, 50); !slices.Equal(got, test.want) {
+					t.Errorf("%+v: %v, want %v", test.Filter, got, test.want)
+				}
+			}
+		}
+		facets, err := s.catalog().Facets(t.Context(), catalog.Filter{Shelf: catalog.Open})
+		if err != nil || fmt.Sprint(facets.Authors) != "[{Grace Hopper  0 {2 false}}]" || fmt.Sprint(facets.Likely) != "[{50  0 {1 false}} {10  0 {1 false}}]" {
+			t.Errorf("facets: %v, %v, %v", facets.Authors, facets.Likely, err)
+		}
+		groups, err := s.catalog().Groups(t.Context(), catalog.Filter{Shelf: catalog.Open}, catalog.ByPackage)
+		if err != nil || len(groups) != 1 || groups[0].Name != "pkg:deb/debian/xz-utils" || groups[0].N != 1 {
+			t.Errorf("packages: %+v, %v", groups, err)
 		}
 	})
 }

@@ -29,14 +29,15 @@ func (e *Export) writeCSV(out *bufio.Writer) error {
 			err = failure
 		}
 		if err != nil {
-			return errors.Join(err, table.Write([]string{"incomplete: the export broke off; try again"}), flushed(table))
+			return errors.Join(err, table.Write([]string{"incomplete: the export broke off; try again"}), Flushed(table))
 		}
 		err = table.Write(csvRow(finding))
 	}
-	return errors.Join(err, flushed(table))
+	return errors.Join(err, Flushed(table))
 }
 
-func flushed(table *csv.Writer) error {
+// Flushed is what a table fails with that was written.
+func Flushed(table *csv.Writer) error {
 	table.Flush()
 	return table.Error()
 }
@@ -47,13 +48,13 @@ func csvRow(f core.Finding) []string {
 		cmp.Or(f.VulnerabilityIDs, f.CVEID), f.CWE, probability(f.EPSSProbability), strconv.FormatBool(f.KEV), dismissal(f), f.HelpURI,
 	}
 	for i, cell := range row {
-		row[i] = inert(cell)
+		row[i] = Inert(cell)
 	}
 	return row
 }
 
-// inert is a cell that no spreadsheet takes for a formula: reports are made of strangers' code.
-func inert(cell string) string {
+// Inert is a cell that no spreadsheet takes for a formula: reports are made of strangers' code.
+func Inert(cell string) string {
 	if strings.TrimLeft(cell, "=+-@\t\r\n") != cell {
 		return "'" + cell
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/alerts"
@@ -16,8 +17,8 @@ import (
 
 // The size of a chart in SVG's units, its margins, and the area inside them.
 const (
-	width, height                    = 640, 190
-	left, top, right, bottom         = 64, 12, 12, 24
+	width, height                    = 640, 200
+	left, top, right, bottom         = 76, 12, 12, 34
 	plotWidth, plotHeight    float64 = width - left - right, height - top - bottom
 )
 
@@ -29,6 +30,7 @@ type Chart struct {
 	Bands         []string // polygons: where values are ordinary
 	Points        []Point
 	Ticks         []Tick
+	Times         []Time
 }
 
 // Line is a series: its style, its name, and its corners as SVG writes them.
@@ -47,12 +49,15 @@ type Point struct {
 // Tick is a label of the vertical axis.
 type Tick struct{ Y, Label string }
 
+// Time is a label of the horizontal axis: when the first value was taken, that in the middle, or the last one.
+type Time struct{ X, Anchor, Label string }
+
 // Trend shows how many findings are open, new and fixed from scan to scan; nil for fewer than two.
 func Trend(points []store.TrendPoint) *Chart {
 	if len(points) < 2 {
 		return nil
 	}
-	return counts("Findings on the default branch, scan by scan", points, []count[store.TrendPoint]{
+	return counts("Number of findings on the default branch, scan by scan", points, func(p store.TrendPoint) time.Time { return p.Timestamp }, []count[store.TrendPoint]{
 		{"open", func(p store.TrendPoint) int { return p.Open }},
 		{"new", func(p store.TrendPoint) int { return p.New }},
 		{"fixed", func(p store.TrendPoint) int { return p.Fixed }},
@@ -64,7 +69,11 @@ func Days(days []alerts.Day) *Chart {
 	if len(days) < 2 {
 		return nil
 	}
-	return counts("Open alerts on the default branch, day by day", days, []count[alerts.Day]{
+	day := func(d alerts.Day) time.Time {
+		at, _ := time.Parse(time.DateOnly, d.Day)
+		return at
+	}
+	return counts("Number of open alerts on the default branch, day by day (UTC)", days, day, []count[alerts.Day]{
 		{"critical", func(d alerts.Day) int { return d.Critical }},
 		{"high", func(d alerts.Day) int { return d.High }},
 		{"medium", func(d alerts.Day) int { return d.Medium }},
@@ -79,7 +88,7 @@ type count[R any] struct {
 }
 
 // counts draws numbers of rows, each as a line.
-func counts[R any](title string, rows []R, lines []count[R]) *Chart {
+func counts[R any](title string, rows []R, at func(R) time.Time, lines []count[R]) *Chart {
 	highest := 0
 	for _, row := range rows {
 		for _, line := range lines {
@@ -87,7 +96,8 @@ func counts[R any](title string, rows []R, lines []count[R]) *Chart {
 		}
 	}
 	s := scale{len(rows), max(roundTop(float64(highest)), 2)}
-	c := newChart(title, s, func(v float64) string { return fmt.Sprintf("%.0f", v) })
+	c := newChart(title, s, func(v float64) string { return text.Number(int(math.Round(v))) })
+	c.Times = times(s, func(i int) time.Time { return at(rows[i]) })
 	for _, line := range lines {
 		var path []string
 		for i, row := range rows {
@@ -104,8 +114,8 @@ func Pipeline(runs []store.Metric, link func(reference string) string) []*Chart 
 	slices.Reverse(oldest)
 	var charts []*Chart
 	for _, s := range []series{
-		{"Duration", anomaly.Duration, text.Seconds, func(r store.Metric) *float64 { return r.BuildDurationSeconds }},
-		{"Artifact size", anomaly.Artifact, text.Size, artifactSize},
+		{"Duration, run by run", anomaly.Duration, text.Seconds, func(r store.Metric) *float64 { return r.BuildDurationSeconds }},
+		{"Artifact size, run by run", anomaly.Artifact, text.Size, artifactSize},
 	} {
 		if c := s.draw(oldest, link); c != nil {
 			charts = append(charts, c)
@@ -143,6 +153,7 @@ func (s series) draw(runs []store.Metric, link func(reference string) string) *C
 	}
 	at := scale{len(runs), roundTop(highest)}
 	c := newChart(s.title, at, s.unit)
+	c.Times = times(at, func(i int) time.Time { return runs[i].RecordedAt })
 	c.Bands = bands(runs, s.measure, at)
 	var path []string
 	for i, run := range runs {
@@ -216,6 +227,20 @@ func newChart(title string, s scale, unit func(float64) string) *Chart {
 		c.Ticks = append(c.Ticks, Tick{s.y(s.highest * share), unit(s.highest * share)})
 	}
 	return c
+}
+
+// times label the horizontal axis: with days, or with hours where all is of one day.
+func times(s scale, at func(i int) time.Time) []Time {
+	first, last := at(0).UTC(), at(s.n-1).UTC()
+	layout := "2 Jan 2006"
+	if first.YearDay() == last.YearDay() && first.Year() == last.Year() {
+		layout = "2 Jan 15:04 UTC"
+	}
+	list := []Time{{s.x(0), "start", first.Format(layout)}}
+	if s.n > 2 {
+		list = append(list, Time{s.x(s.n / 2), "middle", at(s.n / 2).UTC().Format(layout)})
+	}
+	return append(list, Time{s.x(s.n - 1), "end", last.Format(layout)})
 }
 
 // roundTop is a round number at or above the highest value.

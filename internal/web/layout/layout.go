@@ -102,6 +102,7 @@ func (l *Layout) functions() template.FuncMap {
 		"utc":        func(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05 UTC") },
 		"iso":        func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
 		"plural":     core.Plural,
+		"number":     text.Number,
 		"upto":       func(n int, one, more string) string { return text.UpTo(n, store.MaxCounted, one, more) },
 		"decision":   text.Decision,
 		"said":       text.Said,

@@ -75,6 +75,11 @@ func (v Visitor) Judges(platform, project string) bool {
 	return v.MayIn(access.Judge, access.Project{Platform: platform, Name: project})
 }
 
+// Administers tells whether the visitor may do everything to a project.
+func (v Visitor) Administers(platform, project string) bool {
+	return v.MayIn(access.Administer, access.Project{Platform: platform, Name: project})
+}
+
 // Sessions opens, finds and ends the sessions of people.
 type Sessions struct {
 	Config

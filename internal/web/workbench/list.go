@@ -32,7 +32,9 @@ type page struct {
 	Facets            []facet
 	Lines             []line
 	Groups            []groupLine
+	Grouped           bool
 	Pager             layout.Pager
+	Short             bool   // the list goes on, perhaps with nothing: it was not looked through further
 	Filter            string // all that the list selects, as an address has it
 	Done              *done
 }
@@ -72,7 +74,7 @@ var labels = map[string]string{
 	string(catalog.BySeverity): "Severity", string(catalog.Newest): "Newest", string(catalog.Oldest): "Oldest",
 	string(catalog.Day): "last 24 hours", string(catalog.Week): "1 to 7 days", string(catalog.Month): "7 to 30 days",
 	string(catalog.Quarter): "30 to 90 days", string(catalog.Older): "over 90 days",
-	string(catalog.ByRule): "Rule", string(catalog.ByFile): "File", string(catalog.ByProject): "Project",
+	string(catalog.ByRule): "Rule", string(catalog.ByFile): "File", string(catalog.ByPackage): "Package", string(catalog.ByProject): "Project",
 }
 
 // ShowAlerts lists alerts.
@@ -129,6 +131,7 @@ func (p *Pages) fill(ctx context.Context, v view, shown *page) error {
 		}
 	}
 	if v.group != "" {
+		shown.Grouped = facets.Total.N > 0
 		groups, err := list.Groups(ctx, v.Filter, v.group)
 		shown.Groups = v.groupLines(groups)
 		return err
@@ -143,6 +146,7 @@ func (p *Pages) fill(ctx context.Context, v view, shown *page) error {
 	if found.Next != "" {
 		shown.Pager.Next = v.with() + "&after=" + found.Next
 	}
+	shown.Short = found.Short
 	for _, item := range found.Items {
 		shown.Lines = append(shown.Lines, lineOf(item))
 	}
@@ -190,9 +194,12 @@ func (v view) chips() (chips []link) {
 	add("severity", string(v.Severity))
 	add("tool", v.Tool)
 	add("rule", v.Rule)
+	add("package", v.Package)
 	add("path", v.Path)
 	add("age", labels[string(v.Age)])
 	add("kev", "exploited (KEV)")
+	add("epss", likely(v.query.Get("epss")))
+	add("author", v.Author)
 	add("reason", core.Reason(v.Reason).Words())
 	add("q", "“"+v.Text+"”")
 	return chips
@@ -210,6 +217,8 @@ func (v view) facets(f catalog.Facets) (list []facet) {
 					label = labels[value.Name]
 				case "reason":
 					label = core.Reason(value.Name).Words()
+				case "epss":
+					label = likely(value.Name)
 				}
 				links = append(links, link{label, counted(value.Count), v.with(name, value.Name), strings.EqualFold(v.query.Get(name), value.Name)})
 			}
@@ -222,6 +231,7 @@ func (v view) facets(f catalog.Facets) (list []facet) {
 	if f.KEV.N > 0 || v.KEV {
 		list = append(list, facet{"Exploited", []link{{"in CISA’s catalog (KEV)", counted(f.KEV), v.with("kev", "yes"), v.KEV}}})
 	}
+	add("Likely exploited", "epss", f.Likely)
 	add("Reason", "reason", f.Reasons)
 	add("First seen", "age", v.ages(f))
 	add("Rule", "rule", f.Rules)
@@ -236,8 +246,12 @@ func (v view) facets(f catalog.Facets) (list []facet) {
 	}
 	add("Files", "path", f.Paths)
 	add("Tool", "tool", f.Tools)
+	add("Author of the commit", "author", f.Authors)
 	return list
 }
+
+// likely is what pages call a probability of being exploited.
+func likely(percent string) string { return "EPSS " + percent + " % or more" }
 
 // ages are those that were counted, or all of them without a number.
 func (v view) ages(f catalog.Facets) []catalog.Value {
@@ -257,6 +271,8 @@ func (v view) groupLines(groups []catalog.Group) (lines []groupLine) {
 		switch v.group {
 		case catalog.ByRule:
 			l.Address = v.with("group", "", "rule", g.Name)
+		case catalog.ByPackage:
+			l.Address = v.with("group", "", "package", g.Name)
 		case catalog.ByFile:
 			l.Address = v.with("group", "", "platform", g.Platform, "project", g.Project, "path", g.Name)
 		default:

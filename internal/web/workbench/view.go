@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
@@ -13,7 +14,7 @@ import (
 )
 
 // fields are the parameters of an address that select alerts.
-var fields = []string{"state", "platform", "project", "severity", "tool", "rule", "path", "age", "kev", "reason", "q"}
+var fields = []string{"state", "platform", "project", "severity", "tool", "rule", "package", "path", "age", "kev", "epss", "author", "reason", "q"}
 
 // reasons are why alerts are dismissed.
 var reasons = func() (words []string) {
@@ -47,6 +48,10 @@ func viewOf(address url.Values) view {
 	v.group = known(catalog.Groupings, v.query.Get("group"), "")
 	v.Reason = known(reasons, v.query.Get("reason"), "")
 	v.Tool, v.Rule, v.Path = v.query.Get("tool"), v.query.Get("rule"), v.query.Get("path")
+	v.Author, v.Package = v.query.Get("author"), v.query.Get("package")
+	if percent, err := strconv.Atoi(v.query.Get("epss")); err == nil && slices.Contains(catalog.Likely, percent) {
+		v.EPSS = percent
+	}
 	v.KEV, v.Text, v.after = v.query.Get("kev") != "", v.query.Get("q"), v.query.Get("after")
 	return v
 }

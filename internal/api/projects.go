@@ -12,8 +12,15 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
-// RegisterRefs describes the refs of a project.
-func (a *API) RegisterRefs(api huma.API) {
+// RegisterProjects describes the refs of a project, and its end.
+func (a *API) RegisterProjects(api huma.API) {
+	remove := operation(access.Administer, http.MethodDelete, "/projects/{platform}/{project}", "delete-project",
+		"Deletes a project with everything: scans, findings, alerts, decisions, statuses, calls, mirrors")
+	remove.Description = "From then on nobody finds it, and its rows go in the background, a batch at a time. It cannot be taken back. The next call of " +
+		"its platform makes it anew, without a past. The audit keeps what was done."
+	remove.DefaultStatus = http.StatusAccepted
+	register(a, api, remove, a.deleteProject)
+
 	register(a, api, operation(access.Read, http.MethodGet, "/projects/{platform}/{project}/refs", "list-refs",
 		"Where the branches and tags of a project stand, in the order of their names"), a.listRefs)
 }
@@ -39,4 +46,8 @@ func (a *API) listRefs(ctx context.Context, in *listRefsInput) (*paging.Output[r
 	return paging.List(in.Input, func(after string, limit int) ([]store.KnownRef, error) {
 		return a.Store.ListRefs(ctx, in.Platform, in.Project, after, limit)
 	}, viewRef, func(r store.KnownRef) string { return r.Name })
+}
+
+func (a *API) deleteProject(ctx context.Context, in *ProjectPath) (*struct{}, error) {
+	return nil, a.Store.RemoveProject(ctx, in.Platform, in.Project, author(ctx))
 }
