@@ -36,6 +36,7 @@ var alertViews = []string{
 	"?platform=github&project=acme/app-3&rule=rule-7", "?age=week", "?age=older", "?kev=yes", "?q=cve-2024-0777", "?q=flaw", "?q=f77", "?q=rule-7",
 	"?q=flaw&severity=low", "?q=cve-2024&group=file", "?q=nowhere", "?sort=newest", "?sort=oldest", "?group=rule",
 	"?group=file&platform=github&project=acme/app-3", "?group=project", "?state=fixed",
+	"?author=Author+7", "?author=Author+7&tool=tool-3", "?tool=tool-rare", "?epss=10", "?group=package", "?reason=wont_fix", "?q=kind&severity=critical&sort=newest",
 }
 
 // TestAlertLists prints what the page of alerts costs in a small and in a large database, by what is asked of it.
@@ -121,7 +122,7 @@ func fillAlerts(t *testing.T, url string, size int) {
 		return db.Load(t.Context(), tx, sqldb.Bulk{
 			Table: "alerts", Columns: []string{
 				"id", "project_id", "number", "key", "tool", "rule_id", "severity", "title", "file", "line", "state", "first_seen",
-				"first_seen_scan_id", "cve_id", "words", "on_default",
+				"first_seen_scan_id", "cve_id", "words", "on_default", "author", "package",
 			},
 			Rows: size,
 			Row:  func(n int, values []any) []any { return append(values, alertOf(n, now)...) },
@@ -147,9 +148,14 @@ func alertOf(n int, now time.Time) []any {
 			cve = fmt.Sprintf("CVE-2020-%04d", n/1000%1400)
 		}
 	}
+	tool := fmt.Sprint("tool-", rule%5)
+	if n%5000 == 1 {
+		tool = "tool-rare"
+	}
 	return []any{
-		alerts.IDOf(project, n+1), project, n + 1, fmt.Sprint(n), fmt.Sprint("tool-", rule%5), fmt.Sprint("rule-", rule),
+		alerts.IDOf(project, n+1), project, n + 1, fmt.Sprint(n), tool, fmt.Sprint("rule-", rule),
 		string(core.Severities[rule%4]), fmt.Sprint("A flaw of kind ", rule), fmt.Sprintf("src/d%d/f%d.go", n%31, n), n % 900, string(state),
 		now.Add(-time.Duration(n%400) * 24 * time.Hour), 1, cve, "It is a flaw " + cve, state == alerts.Open,
+		fmt.Sprint("Author ", n%50), fmt.Sprintf("pkg:npm/p%d", n%300),
 	}
 }

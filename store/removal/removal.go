@@ -159,12 +159,12 @@ func (r *Removals) transact(ctx context.Context, work func(*sqlx.Tx) error) erro
 // step deletes a batch of something that a project has, and returns how many rows; 0 when none is left.
 type step func(ctx context.Context, r *Removals, project int64) (int64, error)
 
-// steps are all of them, in order: rows go before those that they name.
+// steps are all of them, in order: what lists of all projects show goes first, and rows before those that they name.
 var steps = []step{
-	removeScans,
-	removeAlerts,
-	keyed("open_alerts", "head_id, alert_id", `head_id IN (SELECT id FROM alert_heads WHERE project_id = ?)`),
 	keyed("alert_tallies", "shelf, project_id, severity, tool, rule_id", `shelf IN ('open', 'branch', 'dismissed', 'fixed') AND project_id = ?`),
+	removeAlerts, // lists of all projects have them until then
+	removeScans,
+	keyed("open_alerts", "head_id, alert_id", `head_id IN (SELECT id FROM alert_heads WHERE project_id = ?)`),
 	keyed("searched_contents", "project_id, rules, blob, class", `project_id = ?`),
 	keyed("searched_commits", "project_id, rules, commit_sha", `project_id = ?`),
 	keyed("refs", "project_id, name", `project_id = ?`),

@@ -31,6 +31,9 @@ type done struct {
 	Comment string
 }
 
+// More tells whether something may be left to do.
+func (d done) More() bool { return d.Left > 0 || d.After != "" }
+
 // Sentence tells visitors what they have just done.
 func (d done) Sentence() string {
 	what := map[string]string{
@@ -189,7 +192,7 @@ func (p *Pages) back(c *gin.Context, d done) {
 	query.Set("done", d.What)
 	query.Set("n", strconv.Itoa(d.N))
 	query.Set("batch", d.Batch)
-	if d.Left > 0 {
+	if d.More() {
 		query.Set("left", strconv.Itoa(d.Left))
 		for name, value := range map[string]string{"filter": d.Filter, "from": d.After, "comments": d.Comment, "until": d.Until} {
 			if value != "" {
