@@ -22,4 +22,6 @@ var (
 	ErrUnavailable = errors.New("unavailable")
 	// ErrBusy: too much input arrives at once for the memory; the caller should try again (503).
 	ErrBusy = errors.New("busy")
+	// ErrOutside: a service that Scanhook asks for this does not answer; the caller should try again (503).
+	ErrOutside = errors.New("not reachable")
 )

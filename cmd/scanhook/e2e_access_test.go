@@ -28,7 +28,8 @@ import (
 // openToAll are the routes that need no role. Nothing of a project may be in their answers.
 var openToAll = []string{
 	"GET /healthz", "GET /readyz", "GET /metrics", "GET /docs", "GET /docs/try.js", "GET /openapi.json", "GET /openapi.yaml", "GET /openapi-3.0.json",
-	"GET /openapi-3.0.yaml", "GET /static/:file", "GET /login", "POST /login", "GET /login/once/:code", "POST /logout", "POST /logout/everywhere",
+	"GET /openapi-3.0.yaml", "GET /static/:file", "GET /login", "POST /login", "GET /login/once/:code", "GET /login/provider", "GET /login/callback",
+	"GET /login/github", "GET /login/github/callback", "POST /logout", "POST /logout/everywhere",
 	"POST /webhooks/:platform", "GET /badge/:platform/*project", // only where the policy says so
 }
 
@@ -53,6 +54,10 @@ var rolesOfPages = map[string]string{
 }
 
 const accessConfiguration = `
+server: {public_url: "https://scanhook.example"}
+web:
+  oidc: {issuer: "http://127.0.0.1:1", client_id: scanhook, people: [{who: ["*"], role: admin}]}
+  github: {url: "http://127.0.0.1:1", client_id: scanhook, client_secret: the-secret-of-an-app, people: [{who: ["*"], role: admin}]}
 database: {url: %q}
 platforms: {github: {webhook_secrets: [a-secret-of-webhooks]}}
 scanners: {trivy: {upload: true}, semgrep: {upload: true}}

@@ -38,6 +38,7 @@ import (
 	"github.com/scanhook/scanhook/internal/web/signin"
 	"github.com/scanhook/scanhook/migrations"
 	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/platforms/github"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/sqldb"
 	"github.com/scanhook/scanhook/webhooks"
@@ -249,7 +250,7 @@ func (w *wiring) assemble() (a *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	handler, err := httpx.Compress(httpx.AcceptBase(w.pages.Base, router, httpx.DropFinalSlash(httpx.AnswerHead(router))))
+	handler, err := w.newHandler(router)
 	if err != nil {
 		return nil, err
 	}
@@ -257,6 +258,16 @@ func (w *wiring) assemble() (a *app, err error) {
 		store: w.db, mirrors: w.mirrors, evidence: w.evidence, tracer: w.tracer, router: router, handler: handler,
 		metrics: w.meter.Handler(), pages: w.pages, loops: w.loops(),
 	}, nil
+}
+
+// newHandler answers all requests, with the routes of a router.
+func (w *wiring) newHandler(router *gin.Engine) (http.Handler, error) {
+	public, err := url.Parse(w.config.Server.PublicURL)
+	if err != nil {
+		return nil, fmt.Errorf("reading public_url: %w", err)
+	}
+	routed := httpx.AcceptBase(w.pages.Base, router, httpx.DropFinalSlash(httpx.AnswerHead(router)))
+	return httpx.Compress(httpx.Protect(public, routed))
 }
 
 // newMirrors makes the cache of repositories. A history is fetched as deep as the deepest one that is searched.
@@ -393,8 +404,12 @@ func (w *wiring) newPages() (*web.Web, error) {
 	for _, s := range hookSecrets(w.config) {
 		secrets = append(secrets, web.Secret{Platform: s.Platform, Place: s.Place, ID: s.ID, Match: s.Match})
 	}
+	accounts, err := githubOf(w.config.Web.GitHub)
+	if err != nil {
+		return nil, err
+	}
 	return web.New(web.Config{
-		Store: w.db, Tokens: tokensOf(w.config), OIDC: oidcOf(w.config.Web.OIDC), Platforms: platforms, Secrets: secrets,
+		Store: w.db, Tokens: tokensOf(w.config), OIDC: oidcOf(w.config.Web.OIDC), GitHub: accounts, Platforms: platforms, Secrets: secrets,
 		MaySign: maySign(w.config), Policies: w.policies, Rules: func(entry int) web.Rule { return ruleOf(w.config, entry) },
 		PublicURL: w.config.Server.PublicURL, Version: buildVersion(), Public: w.config.Web.Public, Throttle: w.throttle, Log: w.log,
 		Hook: w.health.Hook, Silent: w.health.Silent,
@@ -428,6 +443,25 @@ func oidcOf(cfg config.OIDC) *signin.OIDC {
 		Issuer: cfg.Issuer, ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret.Reveal(), Name: cfg.Name,
 		Scopes: cfg.Scopes, GroupsClaim: cfg.GroupsClaim, People: people,
 	}
+}
+
+// githubOf is nil where nobody logs in with GitHub.
+func githubOf(cfg config.GitHub) (*signin.GitHub, error) {
+	if !cfg.Enabled() {
+		return nil, nil
+	}
+	address, err := url.Parse(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("reading web.github.url: %w", err)
+	}
+	var people []signin.People
+	for _, entry := range cfg.People {
+		people = append(people, signin.People{Matches: entry.Who, Grant: grantOf(entry.Grant)})
+	}
+	return &signin.GitHub{
+		URL: cfg.URL, APIURL: github.APIAddress(address), ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret.Reveal(), Name: cfg.Name,
+		People: people,
+	}, nil
 }
 
 // newRouter has the routes of the parts that this process does, and those by which it is watched.

@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -72,8 +74,9 @@ func (d Date) End() time.Time {
 
 // Web says who may look at the pages.
 type Web struct {
-	Public bool `yaml:"public"` // who has not logged in is a reader of everything
-	OIDC   OIDC `yaml:"oidc"`   // people log in there, beside API.Tokens
+	Public bool   `yaml:"public"` // who has not logged in is a reader of everything
+	OIDC   OIDC   `yaml:"oidc"`   // people log in there, beside API.Tokens
+	GitHub GitHub `yaml:"github"` // and with accounts of GitHub
 }
 
 // OIDC is an identity provider (OpenID Connect). Without an Issuer there is none.
@@ -88,6 +91,35 @@ type OIDC struct {
 
 	OldAdmins  []string `yaml:"admins"`  // the old form of people with the role admin
 	OldViewers []string `yaml:"viewers"` // the old form of people with the role triager
+}
+
+// GitHub is github.com or a GitHub Enterprise Server that people log in with (OAuth). Without a ClientID there is none.
+type GitHub struct {
+	URL          string         `yaml:"url"`       // http(s), of its pages
+	ClientID     string         `yaml:"client_id"` // empty: off
+	ClientSecret Secret         `yaml:"client_secret"`
+	Name         string         `yaml:"name"`   // what people call it; default: GitHub, or the host
+	People       []GitHubPeople `yaml:"people"` // who may log in; each entry that matches somebody adds to what they may do
+}
+
+// GitHubPeople are accounts of GitHub that are granted a role.
+type GitHubPeople struct {
+	// Who are "user:LOGIN", "group:ORGANISATION", "group:ORGANISATION/TEAM", "sub:NUMBER" of an account, or "*" for everybody.
+	Who   []string `yaml:"who" jsonschema:"required"`
+	Grant `yaml:",inline"`
+}
+
+// Enabled reports whether people can log in there.
+func (g GitHub) Enabled() bool { return g.ClientID != "" && !isEmpty(g.ClientSecret) }
+
+// complete fills in what depends on other values.
+func (g *GitHub) complete() {
+	g.URL = strings.TrimRight(g.URL, "/")
+	if address, err := url.Parse(g.URL); err == nil && g.Enabled() && g.Name == "" {
+		if g.Name = address.Hostname(); isPublicGitHub(g.URL) {
+			g.Name = "GitHub"
+		}
+	}
 }
 
 // People are granted a role.
@@ -217,6 +249,63 @@ func (v *validator) validateOIDC() {
 	if len(oidc.People)+len(oidc.OldAdmins)+len(oidc.OldViewers) == 0 {
 		v.Errorf(at+".people", `is missing: say who may log in, such as - {who: ["*@example.com"], role: triager}`)
 	}
+}
+
+// publicGitHub is where everybody can have an account.
+const publicGitHub = "github.com"
+
+func (v *validator) validateGitHub() {
+	const at = "web.github"
+	github := v.config.Web.GitHub
+	v.checkSecret(at+".client_secret", github.ClientSecret)
+	v.checkURL(at+".url", github.URL)
+	for i, people := range github.People {
+		path := fmt.Sprintf("%s.people[%d]", at, i)
+		v.validateGrant(path, people.Grant)
+		v.validateAccounts(path+".who", people.Who)
+	}
+	switch {
+	case github.ClientID == "" && (v.Wrote(at+".people") || v.Wrote(at+".client_secret")):
+		v.Errorf(at+".client_id", "is missing: write the id of the OAuth app that is registered there for Scanhook")
+		return
+	case github.ClientID == "":
+		return
+	}
+	if strings.HasPrefix(github.URL, "http:") {
+		v.Warnf(at+".url", "is not encrypted: everybody on the network path can log in as anybody")
+	}
+	if isEmpty(github.ClientSecret) {
+		v.Warnf(at+".client_secret", "is empty: nobody can log in with GitHub until it is one of the OAuth app's")
+	}
+	if len(github.People) == 0 {
+		v.Errorf(at+".people", `is missing: say who may log in, such as - {who: ["group:acme/security"], role: triager}`)
+	}
+}
+
+func (v *validator) validateAccounts(at string, matches []string) {
+	if len(matches) == 0 {
+		v.Errorf(at, `is missing: say who has the role, such as ["group:acme/security"]`)
+	}
+	for i, match := range matches {
+		path := fmt.Sprintf("%s[%d]", at, i)
+		kind, name, _ := strings.Cut(match, ":")
+		_, err := strconv.ParseUint(name, 10, 63)
+		organisation, team, ofTeam := strings.Cut(name, "/")
+		known := kind == "sub" && err == nil || kind == "user" && name != "" && !ofTeam ||
+			kind == "group" && organisation != "" && (team != "" || !ofTeam) && !strings.Contains(team, "/")
+		if match == "*" {
+			known = !isPublicGitHub(v.config.Web.GitHub.URL)
+		}
+		if !known {
+			v.Errorf(path, `must be "user:LOGIN", "group:ORGANISATION", "group:ORGANISATION/TEAM", "sub:NUMBER" of an account, or, where not `+
+				`everybody can have an account, "*"`)
+		}
+	}
+}
+
+func isPublicGitHub(address string) bool {
+	parsed, err := url.Parse(address)
+	return err != nil || strings.TrimPrefix(strings.ToLower(parsed.Hostname()), "www.") == publicGitHub
 }
 
 func (v *validator) validateMatches(at string, matches []string) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +76,45 @@ web: {oidc: {people: [{role: reader}, {who: [nobody], role: reader}]}}
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not said in: %v", want, err)
 		}
+	}
+}
+
+func TestAccountsOfGitHubAreChecked(t *testing.T) {
+	t.Parallel()
+	_, err := Parse("config.yaml", []byte(`
+web:
+  github:
+    url: https://github.com/?
+    client_id: x
+    people:
+      - {who: ["*", octocat, "user:", "user:a/b", "group:", "group:a/b/c", "group:a/", "sub:octocat", "*@example.com"], role: reader}
+      - {role: reader}
+      - {who: ["user:octocat", "group:acme", "group:acme/security", "sub:583231"], role: owner}
+`), types, variables{}.lookup)
+	want := []string{"web.github.url must end with its path", "web.github.people[1].who is missing", "web.github.people[2].role must be"}
+	for i := range 9 {
+		want = append(want, fmt.Sprintf(`web.github.people[0].who[%d] must be "user:LOGIN"`, i))
+	}
+	for _, text := range want {
+		if err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("%s is not said in: %v", text, err)
+		}
+	}
+	if strings.Contains(err.Error(), "people[2].who") {
+		t.Errorf("what is right is refused: %v", err)
+	}
+	_, err = Parse("config.yaml", []byte(`web: {github: {client_secret: a-secret-of-an-app, people: [{who: ["user:a"], role: reader}]}}`), types, variables{}.lookup)
+	if err == nil || !strings.Contains(err.Error(), "web.github.client_id is missing") {
+		t.Errorf("without an id: %v", err)
+	}
+	got := mustParse(t, `web: {github: {url: "http://git.example/", client_id: a, client_secret: a-secret-of-an-app, people: [{who: ["*"], role: reader}]}}`, nil)
+	if g := got.Web.GitHub; !g.Enabled() || g.Name != "git.example" || g.URL != "http://git.example" ||
+		!strings.Contains(strings.Join(got.Warnings, "\n"), "web.github.url is not encrypted") {
+		t.Errorf("%+v, %v", g, got.Warnings)
+	}
+	got = mustParse(t, `web: {github: {client_id: a, client_secret: "${NONE:-}", people: [{who: ["user:a"], role: reader}]}}`, nil)
+	if got.Web.GitHub.Enabled() || !strings.Contains(strings.Join(got.Warnings, "\n"), "web.github.client_secret is empty") {
+		t.Errorf("%+v, %v", got.Web.GitHub, got.Warnings)
 	}
 }
 

@@ -73,8 +73,11 @@ func builtin() *Config {
 		Server:    Server{Listen: ":8080", PublicURL: "http://localhost:8080"},
 		Database:  Database{URL: "sqlite:scanhook.db"},
 		Platforms: map[string]Platform{},
-		Web:       Web{OIDC: OIDC{Scopes: []string{"profile", "email"}, GroupsClaim: "groups"}},
-		Scanners:  map[string]Scanner{},
+		Web: Web{
+			OIDC:   OIDC{Scopes: []string{"profile", "email"}, GroupsClaim: "groups"},
+			GitHub: GitHub{URL: "https://" + publicGitHub},
+		},
+		Scanners: map[string]Scanner{},
 		EPSS: EPSS{
 			URL:    "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz",
 			KEVURL: "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json",
@@ -125,6 +128,7 @@ func (c *Config) complete() {
 	if issuer, err := url.Parse(c.Web.OIDC.Issuer); err == nil && c.Web.OIDC.Name == "" {
 		c.Web.OIDC.Name = issuer.Hostname()
 	}
+	c.Web.GitHub.complete()
 	if _, declared := c.Scanners[BuiltinGitleaks]; !declared {
 		var scanner Scanner
 		scanner.Inherit(c)

@@ -19,6 +19,7 @@ func (v *validator) validate() {
 	v.validatePlatforms()
 	v.validateTokens()
 	v.validateOIDC()
+	v.validateGitHub()
 	v.validateScanners()
 	v.validateEPSS()
 	v.validateAI()

@@ -41,6 +41,7 @@ func Status(err error) int {
 		{core.ErrInvalid, http.StatusBadRequest},
 		{core.ErrUnavailable, http.StatusServiceUnavailable},
 		{core.ErrBusy, http.StatusServiceUnavailable},
+		{core.ErrOutside, http.StatusServiceUnavailable},
 		{context.Canceled, clientClosed},
 	} {
 		if errors.Is(err, known.sentinel) {
@@ -56,7 +57,7 @@ func ProblemOf(err error) Problem {
 	status := Status(err)
 	problem := Problem{Title: http.StatusText(status), Status: status, Detail: err.Error()}
 	switch {
-	case errors.Is(err, core.ErrBusy):
+	case errors.Is(err, core.ErrBusy), errors.Is(err, core.ErrOutside):
 	case status == http.StatusServiceUnavailable:
 		problem.Detail = "The database does not answer, or cannot write. Nothing was stored; send the request again later."
 	case status == http.StatusInternalServerError:
@@ -112,13 +113,8 @@ func NewRouter(log *slog.Logger, first ...gin.HandlerFunc) *gin.Engine {
 	return router
 }
 
-// protect sets the headers that keep browsers safe. Handlers of answers that may be cached override them.
-func protect(c *gin.Context) {
-	c.Header("X-Content-Type-Options", "nosniff")
-	c.Header("X-Frame-Options", "DENY")
-	c.Header("Referrer-Policy", "same-origin")
-	c.Header("Cache-Control", "no-store")
-}
+// protect sets the headers that keep browsers safe on what a router answers without Protect around it.
+func protect(c *gin.Context) { setProtection(c.Writer.Header()) }
 
 func unrouted(status int, detail string) gin.HandlerFunc {
 	return func(c *gin.Context) {

@@ -75,6 +75,32 @@ func AcceptBase(base Base, router *gin.Engine, next http.Handler) http.Handler {
 	})
 }
 
+// Protect sets the headers that keep browsers safe on every answer, also on those that no handler makes. Handlers of pages, and of answers
+// that may be cached, override them. Where browsers reach Scanhook by https, they shall do so only.
+func Protect(public *url.URL, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		setProtection(w.Header())
+		if public.Scheme == "https" {
+			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func setProtection(header http.Header) {
+	for name, value := range map[string]string{
+		"Cache-Control":              "no-store",
+		"Content-Security-Policy":    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+		"Cross-Origin-Opener-Policy": "same-origin",
+		"Permissions-Policy":         "camera=(), geolocation=(), microphone=()",
+		"Referrer-Policy":            "same-origin",
+		"X-Content-Type-Options":     "nosniff",
+		"X-Frame-Options":            "DENY",
+	} {
+		header.Set(name, value)
+	}
+}
+
 // minCompressed is the size in bytes of the smallest answer that is compressed.
 const minCompressed = 1024
 

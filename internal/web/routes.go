@@ -81,15 +81,9 @@ func (w *Web) registerLogin(pages *gin.RouterGroup) {
 	pages.POST("/logout/everywhere", w.Handle(w.Sessions.LogOutEverywhere))
 }
 
-// protect sets headers that keep browsers safe, and refuses forms that another site sends.
+// protect lets pages load their own files, and refuses forms that another site sends.
 func (w *Web) protect(c *gin.Context) {
-	for name, value := range map[string]string{
-		"Content-Security-Policy":    contentPolicy,
-		"Cross-Origin-Opener-Policy": "same-origin",
-		"Permissions-Policy":         "camera=(), geolocation=(), microphone=()",
-	} {
-		c.Header(name, value)
-	}
+	c.Header("Content-Security-Policy", contentPolicy)
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxForm)
 	if err := w.origin.Check(c.Request); err != nil {
 		w.Fail(c, fmt.Errorf("%w: this form was sent from another site; open the page here and send it again", core.ErrForbidden))

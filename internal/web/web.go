@@ -34,6 +34,7 @@ type Config struct {
 	Store     *store.Store
 	Tokens    auth.Tokens                         // each opens a session
 	OIDC      *signin.OIDC                        // opens sessions too; nil where none is configured
+	GitHub    *signin.GitHub                      // likewise, with GitHub's accounts
 	Platforms Platforms                           // by key in the configuration
 	Secrets   []Secret                            // of webhooks, in the configuration's order
 	MaySign   func(platform, project string) bool // whether a signing token is configured for it; nil where unknown
@@ -98,7 +99,7 @@ func New(cfg Config) (*Web, error) {
 		}
 	}
 	sessions := signin.New(signin.Config{
-		Store: cfg.Store, Tokens: cfg.Tokens, OIDC: cfg.OIDC, PublicURL: public, Public: cfg.Public,
+		Store: cfg.Store, Tokens: cfg.Tokens, OIDC: cfg.OIDC, GitHub: cfg.GitHub, PublicURL: public, Public: cfg.Public,
 		Throttle: cfg.Throttle, Log: cfg.Log, Now: cfg.Now,
 	})
 	w.live = live.New(live.Config{

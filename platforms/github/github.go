@@ -63,7 +63,7 @@ func configure(config platforms.Config) (*Platform, error) {
 	}
 	web, err := platforms.ParseBase(config.URL)
 	if err == nil && config.APIURL == "" {
-		config.APIURL = apiAddress(web)
+		config.APIURL = APIAddress(web)
 	}
 	server, err := ghapi.New(config, ghapi.Traits{
 		Title: "GitHub", Links: links, Failed: failedRenewal, MergeQueue: err == nil && isCloud(web) && config.App == nil,
@@ -92,8 +92,8 @@ func isCloud(web *url.URL) bool {
 	return web.Hostname() == host || strings.HasSuffix(web.Hostname(), ".ghe.com")
 }
 
-// apiAddress follows GitHub's three hostings: the cloud, data residency below ghe.com, and Enterprise Server.
-func apiAddress(web *url.URL) string {
+// APIAddress follows GitHub's three hostings: the cloud, data residency below ghe.com, and Enterprise Server.
+func APIAddress(web *url.URL) string {
 	if isCloud(web) {
 		return web.Scheme + "://api." + web.Host
 	}

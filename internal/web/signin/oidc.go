@@ -86,7 +86,7 @@ func (p *oidcProvider) look(ctx context.Context) error {
 	}
 	found, err := oidc.NewProvider(context.WithoutCancel(ctx), p.Issuer)
 	if err != nil {
-		p.failure = fmt.Errorf("%w: asking the identity provider %s: %s", core.ErrUnavailable, p.Issuer, reason(err))
+		p.failure = fmt.Errorf("%w: asking the identity provider %s: %s", core.ErrOutside, p.Issuer, reason(err))
 		p.retryAt = p.now().Add(providerPause)
 		return p.failure
 	}
@@ -100,9 +100,9 @@ func (p *oidcProvider) identify(ctx context.Context, code string, try attempt) (
 	if err != nil {
 		return person{}, err
 	}
-	token, err := flow.Exchange(ctx, code, oauth2.VerifierOption(try.Verifier))
+	token, err := exchange(ctx, flow, code, try)
 	if err != nil {
-		return person{}, fmt.Errorf("%w: the identity provider did not accept the login, begin again: %s", core.ErrDenied, reason(err))
+		return person{}, err
 	}
 	raw, _ := token.Extra("id_token").(string)
 	identity, err := verifier.Verify(ctx, raw)

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -79,7 +80,7 @@ func (s *Sessions) Providers() (list []Provider) {
 }
 
 // People are granted a role. Matches are globs of e-mail addresses that the provider has verified, "group:" and a group's
-// name, or "sub:" and the subject of an account; "*" is everybody whom the provider lets in.
+// name, "user:" and the name of an account at GitHub, or "sub:" and the subject of an account; "*" is everybody whom the provider lets in.
 type People struct {
 	Matches []string
 	Grant   access.Grant
@@ -111,6 +112,9 @@ func (s *Sessions) FromProvider(c *gin.Context, kind ProviderKind) error {
 	}
 	p := s.providers[kind]
 	who, err := p.identify(c.Request.Context(), c.Query("code"), try)
+	if errors.Is(err, core.ErrDenied) {
+		s.Throttle.Refuse(c, "login that the identity provider does not know")
+	}
 	if err != nil {
 		return err
 	}
@@ -163,8 +167,24 @@ func calling(ctx context.Context) context.Context {
 	return oidc.ClientContext(ctx, platforms.NewClient(&http.Client{Timeout: providerTimeout}))
 }
 
+// clientOf is the client of calling.
+func clientOf(ctx context.Context) *http.Client { return oauth2.NewClient(ctx, nil) }
+
 // reason shortens an error of the provider, which repeats its whole answer.
 func reason(err error) string { return text.Short(err.Error(), text.MaxName) }
+
+// exchange turns the code that a browser came back with into a token of the provider.
+func exchange(ctx context.Context, flow *oauth2.Config, code string, try attempt) (*oauth2.Token, error) {
+	token, err := flow.Exchange(ctx, code, oauth2.VerifierOption(try.Verifier))
+	var refusal *oauth2.RetrieveError
+	switch {
+	case errors.As(err, &refusal) && (refusal.Response == nil || refusal.Response.StatusCode < http.StatusInternalServerError):
+		return nil, fmt.Errorf("%w: the identity provider did not accept the login, begin again: %s", core.ErrDenied, reason(err))
+	case err != nil:
+		return nil, fmt.Errorf("%w: the identity provider gave no answer to the login, begin again later: %s", core.ErrOutside, reason(err))
+	}
+	return token, nil
+}
 
 // actorOf is a person with what they are granted: nothing, if they may not log in.
 func actorOf(who person, list []People) access.Actor {
@@ -203,6 +223,9 @@ func (w person) matches(match string) bool {
 	}
 	if subject, ok := strings.CutPrefix(match, "sub:"); ok {
 		return subject == w.Subject
+	}
+	if login, ok := strings.CutPrefix(match, "user:"); ok {
+		return w.Login != "" && lower(login) == w.Login
 	}
 	if match == "*" {
 		return true

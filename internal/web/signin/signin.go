@@ -47,6 +47,7 @@ type Config struct {
 	Store     *store.Store
 	Tokens    auth.Tokens
 	OIDC      *OIDC    // nil where no identity provider is configured
+	GitHub    *GitHub  // nil where nobody logs in with GitHub
 	PublicURL *url.URL // how browsers reach Scanhook
 	Public    bool     // who has not logged in is a reader
 	Throttle  *httpx.LoginThrottle
@@ -94,9 +95,12 @@ func New(cfg Config) *Sessions {
 	if s.Refusals == nil {
 		s.Refusals = &httpx.Limited{Most: maxRefused}
 	}
+	public := strings.TrimRight(cfg.PublicURL.String(), "/")
 	if cfg.OIDC != nil {
-		redirect := strings.TrimRight(cfg.PublicURL.String(), "/") + "/login/callback"
-		s.providers[KindOIDC] = &oidcProvider{OIDC: *cfg.OIDC, redirect: redirect, now: cfg.Now}
+		s.providers[KindOIDC] = &oidcProvider{OIDC: *cfg.OIDC, redirect: public + "/login/callback", now: cfg.Now}
+	}
+	if cfg.GitHub != nil {
+		s.providers[KindGitHub] = newGitHub(*cfg.GitHub, public+"/login/github/callback")
 	}
 	return s
 }
