@@ -10,7 +10,7 @@ export GOFLAGS := $(GOFLAGS) -tags=nomsgpack
 # Releases search for secrets with RE2, which takes a fifth of the time; go run and go test work without it.
 RELEASE_TAGS := nomsgpack,gore2regex
 
-.PHONY: help build systems check test race plans engines traces bench bench-scan bombs growth eval chaos upgrade failover structure lint vuln rules e2e e2e-gitea docs run demo clean
+.PHONY: help build systems check test race plans engines traces bench bench-logins bench-scan bombs growth eval chaos upgrade failover structure lint vuln rules e2e e2e-gitea docs run demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ growth: ## what each step of a push costs with 1,000 scans, 100,000 and 1,000,00
 
 bombs: ## how long commits of a few objects that unfold to too many paths take to be refused, beside the time in which git counts them (a minute)
 	go test -v -count=1 -run BombsTakeNoMemory ./internal/mirror -bombs.count
+
+bench-logins: ## how much longer a right login takes while 1,000 addresses try 10,000 wrong ones, on both engines (6 minutes; GUESSES=1000: 1)
+	$(PG) go test -v -count=1 -timeout 1h ./internal/bench -run TestLogins -bench.guesses=$(or $(GUESSES),10000) -bench.rounds=1
 
 bench-scan: ## what scans cost beside the gitleaks command on the same tree; and damaged mirrors under load (1 hour; FILES=1000 ROUNDS=1: 20 minutes; TAGS=gore2regex)
 	go test -v -count=1 -timeout 3h ./internal/scanbench -scanbench.files=$(or $(FILES),1000$(comma)5000) \

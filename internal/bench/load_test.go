@@ -39,6 +39,7 @@ type load struct {
 	From, To    int
 	Connections int
 	PerSecond   float64 // an open loop; 0 sends the next push when one is answered
+	Guess       bool    // wrong logins instead of pushes
 }
 
 // result is what the generator measured.
@@ -97,6 +98,9 @@ func generate(spec string) int {
 	if json.Unmarshal([]byte(spec), &g.load) != nil {
 		return 2
 	}
+	if g.Guess {
+		return printed(guess(g.load))
+	}
 	g.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: g.Connections}, Timeout: 30 * time.Second}
 	g.calls, g.took = make([]call, g.To-g.From), make([]time.Duration, g.To-g.From)
 	for i := range g.calls {
@@ -115,6 +119,11 @@ func generate(spec string) int {
 	r.Said, _ = g.said.Load().(string)
 	slices.Sort(g.took)
 	r.P50, r.P99 = g.at(0.5), g.at(0.99)
+	return printed(r)
+}
+
+// printed hands a result to the process that asked for the load.
+func printed(r result) (code int) {
 	if json.NewEncoder(os.Stdout).Encode(r) != nil {
 		return 1
 	}

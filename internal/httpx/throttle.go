@@ -16,7 +16,11 @@ const (
 	failureEvery     = 6 * time.Second
 	throttleNetworks = 4096 // that are remembered, the latest
 	throttleDelay    = time.Second
-	throttleDelays   = 64 // requests that are delayed at the same time; each holds a connection
+	throttleDelays   = 512 // requests that are delayed at the same time; each holds a connection
+
+	// failuresOfAll are the wrong tokens of all networks together that are answered at once, each second and in a burst: many addresses
+	// that guess at the same time must not take the processor from those who send right ones.
+	failuresOfAll, burstOfAll = 50, 200
 )
 
 // LoginThrottle slows down clients that guess tokens. Only wrong tokens are slowed down: a right one is never refused
@@ -24,6 +28,7 @@ const (
 type LoginThrottle struct {
 	Now      func() time.Time
 	networks *lru.Cache[string, *rate.Limiter]
+	all      *rate.Limiter // of all networks
 	delays   chan struct{}
 }
 
@@ -34,7 +39,9 @@ func NewLoginThrottle() *LoginThrottle {
 	if err != nil {
 		panic(err) // only for a size that is not positive
 	}
-	return &LoginThrottle{Now: time.Now, networks: networks, delays: make(chan struct{}, throttleDelays)}
+	return &LoginThrottle{
+		Now: time.Now, networks: networks, all: rate.NewLimiter(failuresOfAll, burstOfAll), delays: make(chan struct{}, throttleDelays),
+	}
 }
 
 // Refuse logs a request with a wrong token and counts it. Zero means that it may have been a mistake. Otherwise it
@@ -48,10 +55,14 @@ func (t *LoginThrottle) Refuse(c *gin.Context, reason string) (wait time.Duratio
 	return wait
 }
 
-// Failed counts a wrong token of a client, like Refuse.
+// Failed counts a wrong token of a client, like Refuse. While very many clients send wrong ones, all of these are delayed.
 func (t *LoginThrottle) Failed(ctx context.Context, client string) (wait time.Duration) {
 	failures, now := t.of(Network(client)), t.Now()
+	crowded := !t.all.AllowN(now, 1)
 	if failures.AllowN(now, 1) {
+		if crowded {
+			t.delay(ctx)
+		}
 		return 0
 	}
 	t.delay(ctx)

@@ -44,7 +44,7 @@ func TestLoginThrottleDelaysFew(t *testing.T) {
 			throttle.Failed(t.Context(), "192.0.2.1")
 		}
 		var requests sync.WaitGroup
-		for range 64 {
+		for range 512 {
 			requests.Go(func() { throttle.Failed(t.Context(), "192.0.2.1") })
 		}
 		synctest.Wait()
@@ -62,17 +62,45 @@ func TestLoginThrottleDelaysFew(t *testing.T) {
 	})
 }
 
+// When very many networks send wrong tokens, their answers wait, first mistakes too: they must not take the processor from right ones.
+func TestLoginThrottleDelaysCrowds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		throttle := httpx.NewLoginThrottle()
+		start := time.Now()
+		one := func(n int) (wait, took time.Duration) {
+			start := time.Now()
+			wait = throttle.Failed(t.Context(), fmt.Sprintf("10.0.%d.%d", n/250, n%250))
+			return wait, time.Since(start)
+		}
+		for n := range 200 {
+			if wait, took := one(n); wait != 0 || took != 0 {
+				t.Fatalf("network %d: wait %s after %s", n, wait, took)
+			}
+		}
+		if wait, took := one(200); wait != 0 || took != time.Second {
+			t.Errorf("one of a crowd: wait %s after %s", wait, took)
+		}
+		time.Sleep(10*time.Second - time.Since(start))
+		if _, took := one(201); took != 0 {
+			t.Errorf("after the crowd: %s", took)
+		}
+	})
+}
+
 // The number of networks that are remembered is bounded.
 func TestLoginThrottleForgetsNetworks(t *testing.T) {
 	t.Parallel()
-	throttle := httpx.NewLoginThrottle()
-	for range 10 {
-		throttle.Failed(t.Context(), "192.0.2.1")
-	}
-	for i := range 10_000 {
-		throttle.Failed(t.Context(), fmt.Sprintf("10.0.%d.%d", i/256, i%256))
-	}
-	if wait := throttle.Failed(t.Context(), "192.0.2.1"); wait != 0 {
-		t.Errorf("wait %s, of a network that was forgotten", wait)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		throttle := httpx.NewLoginThrottle()
+		for range 10 {
+			throttle.Failed(t.Context(), "192.0.2.1")
+		}
+		for i := range 10_000 {
+			throttle.Failed(t.Context(), fmt.Sprintf("10.0.%d.%d", i/256, i%256))
+		}
+		if wait := throttle.Failed(t.Context(), "192.0.2.1"); wait != 0 {
+			t.Errorf("wait %s, of a network that was forgotten", wait)
+		}
+	})
 }
