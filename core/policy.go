@@ -38,11 +38,15 @@ const ReplaceNever ReplaceMode = "never"
 // CommentMode says what is written into the conversation of a pull or merge request.
 type CommentMode string
 
-// CommentNote is one comment, which is kept up to date. With any other value nothing is written.
-const CommentNote CommentMode = "note"
+// CommentNote is one comment, which is kept up to date. CommentThreads are threads on lines besides, where the platform has some that can be
+// resolved. With any other value nothing is written.
+const (
+	CommentNote    CommentMode = "note"
+	CommentThreads CommentMode = "threads"
+)
 
 // Writes tells whether requests get a comment.
-func (m CommentMode) Writes() bool { return m == CommentNote }
+func (m CommentMode) Writes() bool { return m == CommentNote || m == CommentThreads }
 
 // BadgeMode says who may see how a project's default branch stands.
 type BadgeMode string

@@ -290,6 +290,27 @@ func (s Set) KeepNotes(platform string) bool {
 	return able
 }
 
+// ThreadKeeper is a NoteKeeper that has threads on the lines of a request's change, which can be resolved.
+type ThreadKeeper interface {
+	// KeepThreads makes a request, whose head is a commit, show these threads of ours, and resolves all others of ours. A thread has been
+	// begun once, however often it is called. Errors are those of NoteKeeper.
+	KeepThreads(ctx context.Context, project core.Project, request int64, head string, threads []Thread) error
+}
+
+// Thread is one on a line.
+type Thread struct {
+	Key  string // tells it from the others of the request, for ever
+	File string // relative to the repository's root
+	Line int    // 1-based
+	Text string // Markdown
+}
+
+// ThreadKeeperOf is the platform as a ThreadKeeper, if it is one.
+func ThreadKeeperOf(platform Platform) (ThreadKeeper, bool) {
+	keeper, able := platform.(ThreadKeeper)
+	return keeper, able
+}
+
 // MergeBaseFinder is a Platform that knows the history of its projects, which a shallow checkout does not. The runner and
 // the API ask for it through FindMergeBase.
 type MergeBaseFinder interface {

@@ -350,7 +350,7 @@ type Policy struct {
 	Forks       string        `yaml:"forks" jsonschema:"enum=builtin,enum=all,enum=off"`     // what is done with requests from forks: builtin, all or off
 	Badges      string        `yaml:"badges" jsonschema:"enum=off,enum=public"`              // public: everybody may see a badge with the open findings of the default branch
 	Replace     string        `yaml:"replace" jsonschema:"enum=always,enum=never"`           // whether an uploaded report takes the place of an earlier one of its scanner and category: always or never
-	Comment     string        `yaml:"comment" jsonschema:"enum=off,enum=note"`               // what pull and merge requests are told in their conversation
+	Comment     string        `yaml:"comment" jsonschema:"enum=off,enum=note,enum=threads"`  // what pull and merge requests are told in their conversation
 	Archives    bool          `yaml:"archives"`                                              // the built-in scanner looks into archives, as Scanner.Archives does for all
 	Gitleaks    SecretRules   `yaml:"gitleaks"`                                              // beside what the built-in scanner has for all repositories
 }

@@ -368,7 +368,7 @@ func (v *validator) validatePolicy(path string, policy Policy) {
 		v.checkChoice(path+".replace", policy.Replace, "always", "never")
 	}
 	if v.Wrote(path + ".comment") {
-		v.checkChoice(path+".comment", policy.Comment, "off", "note")
+		v.checkChoice(path+".comment", policy.Comment, "off", "note", "threads")
 	}
 	if v.Wrote(path + ".publish") {
 		v.checkChoice(path+".publish", policy.Publish, "status", "check", "both")

@@ -78,14 +78,19 @@ func (s *sender) write(ctx context.Context, keeper platforms.NoteKeeper, note no
 	if err != nil {
 		return notes.End{}, err
 	}
-	text, err := s.noteText(writing, note, subject)
+	text, said, err := s.noteText(writing, note, subject)
 	switch {
 	case errors.Is(err, errInProgress):
 		return notes.End{Waiting: true, RetryAfter: closedPause}, nil
 	case err != nil:
 		return notes.End{}, err
 	}
-	sum := sha256.Sum256([]byte(text))
+	listed, _, _ := s.threadsOn(note, subject, said)
+	content := text
+	for _, thread := range listed {
+		content += "\n" + thread.Key
+	}
+	sum := sha256.Sum256([]byte(content))
 	digest := hex.EncodeToString(sum[:])
 	if text == "" || digest == note.Digest && !note.Checked() {
 		return notes.End{Posted: true, NoteID: note.NoteID, Digest: note.Digest}, nil
@@ -95,6 +100,9 @@ func (s *sender) write(ctx context.Context, keeper platforms.NoteKeeper, note no
 	}
 	kept, err := keeper.KeepNote(writing, core.Project{Name: subject.ProjectName, Ref: subject.ProjectRef}, note.Number,
 		platforms.Note{ID: note.NoteID, Marker: note.Marker, Text: hidden(note.Marker) + text})
+	if err == nil {
+		err = s.keepThreads(writing, note, subject, said)
+	}
 	end := s.endOf(note, kept, digest, err)
 	s.logNote(note, subject, end, err)
 	return end, nil
@@ -106,22 +114,22 @@ func hidden(text string) string { return "<!-- scanhook " + text + " -->\n" }
 // noteText is what the request is to show; empty for nothing new: comments are off, or none was written yet and there is nothing to tell, or
 // what it shows is the last word.
 // errInProgress where the request was closed, and what its comment says last is not known yet.
-func (s *sender) noteText(ctx context.Context, note notes.Note, subject notes.Subject) (string, error) {
+func (s *sender) noteText(ctx context.Context, note notes.Note, subject notes.Subject) (text string, said told, err error) {
 	closed := !subject.IsOpen
 	if subject.ScanID == 0 || closed && note.Checked() || !s.Store.CommentMode(note.SourcePlatform, subject.ProjectName).Writes() {
-		return "", nil
+		return "", said, nil
 	}
 	scan, err := s.Store.GetScanByID(ctx, subject.ScanID)
 	switch {
 	case err != nil || note.NoteID == 0 && !isWorthTheFirst(note, subject, scan):
-		return "", err
+		return "", said, err
 	case scan.Status.Ended():
-		told, err := s.read(ctx, scan)
-		return headOf(scan) + describe(told, s.Store.PageOf(scan)), err
+		said, err = s.read(ctx, scan)
+		return headOf(scan) + describe(said, s.Store.PageOf(scan)), said, err
 	case closed:
-		return "", errInProgress
+		return "", said, errInProgress
 	}
-	return headOf(scan), nil
+	return headOf(scan), said, nil
 }
 
 // isWorthTheFirst tells whether a request gets a comment where it has none: its head was judged. One that is closed by now gets it only if it
@@ -279,4 +287,43 @@ func plain(text string) string {
 		return text
 	}
 	return code(text)
+}
+
+// maxThreads bounds the threads on a request: each is a call, and people read fewer.
+const maxThreads = 20
+
+// threadsOn are the threads that a request is to show: of the new findings on lines of its head, the most urgent. able is false where there
+// are none on the platform, they are off, or nothing is known of the head yet.
+func (s *sender) threadsOn(note notes.Note, subject notes.Subject, t told) (list []platforms.Thread, keeper platforms.ThreadKeeper, able bool) {
+	keeper, able = platforms.ThreadKeeperOf(s.Platforms[s.platform])
+	able = able && subject.IsOpen && !note.Checked() && t.scan.Status.Ended() && t.scan.Status != core.ScanFailed &&
+		s.Store.CommentMode(note.SourcePlatform, subject.ProjectName) == core.CommentThreads
+	for _, f := range t.found {
+		if able && f.File != "" && f.Line > 0 && f.Commit == "" && len(list) < maxThreads {
+			list = append(list, platforms.Thread{
+				Key: fmt.Sprint(f.AlertID), File: f.File, Line: f.Line, Text: describeThread(f, s.Store.PageOf(t.scan)),
+			})
+		}
+	}
+	return list, keeper, able
+}
+
+func describeThread(f core.Finding, page string) string {
+	text := fmt.Sprintf("**%s** %s\n", f.Severity, code(cmp.Or(f.Title, f.RuleID)))
+	if f.Message != "" && f.Message != f.Title {
+		text += fmt.Sprintf("\n%s\n", code(f.Message))
+	}
+	if page != "" {
+		text += fmt.Sprintf("\n[What to do about it](<%s>)\n", page)
+	}
+	return text
+}
+
+// keepThreads has the request show its threads, after its comment.
+func (s *sender) keepThreads(ctx context.Context, note notes.Note, subject notes.Subject, t told) error {
+	list, keeper, able := s.threadsOn(note, subject, t)
+	if !able {
+		return nil
+	}
+	return keeper.KeepThreads(ctx, core.Project{Name: subject.ProjectName, Ref: subject.ProjectRef}, note.Number, subject.HeadSHA, list)
 }

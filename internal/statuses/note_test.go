@@ -3,6 +3,7 @@ package statuses
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -212,5 +213,78 @@ func TestTextsFromOutsideAreCode(t *testing.T) {
 		if want != "" && got != want || strings.ContainsAny(got, "\n\u202e") || slices.Contains([]int{1, 3}, strings.Count(got, "`")) {
 			t.Errorf("%q became %q, want %q", text, got, want)
 		}
+	}
+}
+
+// threader is a writer that keeps threads, too.
+type threader struct {
+	*writer
+	refuses error
+	kept    [][]platforms.Thread
+	head    string
+}
+
+func (w *threader) KeepThreads(_ context.Context, _ core.Project, _ int64, head string, threads []platforms.Thread) error {
+	if w.refuses != nil {
+		return w.refuses
+	}
+	w.head, w.kept = head, append(w.kept, threads)
+	return nil
+}
+
+// The threads are those of the new findings on lines of the head, and are tried until they stand.
+func TestThreadsFollowTheNewFindings(t *testing.T) {
+	t.Parallel()
+	b := setupNotes(t)
+	w := &threader{writer: b.writer, refuses: errors.New("502")}
+	b.Platforms["github"] = w
+	policy := storetest.Policy
+	policy.Comment, policy.Scanners = core.CommentThreads, []string{"trivy"}
+	b.store = storetest.Open(t, store.Config{
+		Now: func() time.Time { return b.now }, Notes: b.Platforms.KeepNotes, Policies: core.Policies{{Match: "**", Policy: policy}},
+		Scanners: core.Scanners{"trivy": core.Uploaded},
+	})
+	b.Store = b.store
+	scan := b.push(t, 1)
+	b.tell(t, 2, core.RequestOpened, scan)
+	report := core.Report{}
+	for line := range 30 {
+		report.Findings = append(report.Findings, core.Finding{
+			Tool: "trivy", RuleID: fmt.Sprint("r", line), File: "main.go", Line: line, Severity: core.High, Title: "@all ` /close", Message: "m",
+		})
+	}
+	put := func(report core.Report) {
+		t.Helper()
+		if _, err := b.store.PutReport(t.Context(), scan.ReferenceID, "trivy", report); err != nil {
+			t.Fatal(err)
+		}
+		b.now = b.now.Add(time.Minute)
+		if _, err := b.sender.notes(w).Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(report)
+	if len(w.kept) != 0 {
+		t.Errorf("kept %+v", w.kept)
+	}
+	w.refuses = nil
+	b.now = b.now.Add(time.Minute)
+	if _, err := b.sender.notes(w).Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.kept) != 1 || len(w.kept[0]) != maxThreads || w.head != scan.CommitSHA {
+		t.Fatalf("after the outage: %d times, %+v", len(w.kept), w.kept)
+	}
+	seen := map[string]bool{}
+	for _, one := range w.kept[0] {
+		if seen[one.Key] || one.Line < 1 || one.File != "main.go" || !strings.Contains(one.Text, "`@all ' /close`") {
+			t.Errorf("thread %+v", one)
+		}
+		seen[one.Key] = true
+	}
+	put(core.Report{Findings: report.Findings[1:2]})
+	put(core.Report{})
+	if len(w.kept) != 3 || len(w.kept[1]) != 1 || !seen[w.kept[1][0].Key] || len(w.kept[2]) != 0 {
+		t.Errorf("as findings go: %+v; before %+v", w.kept[1:], w.kept[0])
 	}
 }

@@ -48,6 +48,7 @@ var (
 	_ platforms.ClientSharer      = (*Platform)(nil)
 	_ platforms.StatusReader      = (*Platform)(nil)
 	_ platforms.NoteKeeper        = (*Platform)(nil)
+	_ platforms.ThreadKeeper      = (*Platform)(nil)
 	_ platforms.MergeBaseFinder   = (*Platform)(nil)
 	_ platforms.MetadataFetcher   = (*Platform)(nil)
 	_ platforms.HookManager       = (*Platform)(nil)

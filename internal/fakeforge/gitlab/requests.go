@@ -52,6 +52,7 @@ func (q *requests) register(f *fakeforge.Forge) {
 	q.Route("GET "+requestRoot+"/status_checks", q.withRequest(q.listChecks))
 	q.Route("POST "+requestRoot+"/status_check_responses", q.withRequest(q.answerCheck))
 	notes{q}.addRoutes()
+	(&discussions{requests: q, of: map[string][]*discussion{}}).addRoutes()
 }
 
 func (q *requests) withRequest(answer func(*http.Request, fakeforge.RequestSpec) fakeforge.Answer) fakeforge.Endpoint {
@@ -196,4 +197,113 @@ func (n notes) obeying(rules fakeforge.Endpoint) fakeforge.Endpoint {
 		r.Body = io.NopCloser(strings.NewReader(string(text)))
 		return rules(r)
 	}
+}
+
+// lastLine is the last one of each file that changes: threads on later ones are refused.
+const lastLine = 500
+
+// discussion is a thread on a line of a merge request.
+type discussion struct {
+	ID         string
+	Author     fakeforge.Account
+	Body       string
+	File       string
+	Line       int
+	Resolved   bool
+	ResolvedBy fakeforge.Account
+}
+
+// discussions is the API of the threads of merge requests, with the versions of their changes.
+type discussions struct {
+	*requests
+	mu sync.Mutex
+	of map[string][]*discussion // by request, in order of arrival
+}
+
+func (d *discussions) addRoutes() {
+	d.Route("GET "+requestRoot+"/versions", d.withRequest(d.showVersions))
+	d.Route("GET "+requestRoot+"/discussions", d.withRequest(d.listThreads))
+	d.Route("POST "+requestRoot+"/discussions", d.withRequest(d.beginThread))
+	d.Route("PUT "+requestRoot+"/discussions/{discussion}", d.withRequest(d.resolveThread))
+}
+
+const threadBase = "00000000000000000000000000000000000ba5e0"
+
+func (d *discussions) showVersions(_ *http.Request, spec fakeforge.RequestSpec) fakeforge.Answer {
+	return fakeforge.OK([]any{map[string]any{
+		"id": 1, "head_commit_sha": spec.Head, "base_commit_sha": threadBase, "start_commit_sha": threadBase, "state": "collected",
+	}})
+}
+
+func threadsKey(spec fakeforge.RequestSpec) string {
+	return fmt.Sprint(strings.ToLower(spec.Project), "!", spec.Number)
+}
+
+func (d *discussions) listThreads(_ *http.Request, spec fakeforge.RequestSpec) fakeforge.Answer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := []any{}
+	for _, one := range d.of[threadsKey(spec)] {
+		list = append(list, one.shown())
+	}
+	return fakeforge.OK(list)
+}
+
+func (one *discussion) shown() map[string]any {
+	note := map[string]any{
+		"id": 1, "type": "DiffNote", "body": one.Body, "author": map[string]any{"id": one.Author.ID, "username": one.Author.Login},
+		"resolvable": true, "resolved": one.Resolved, "resolved_by": nil,
+		"position": map[string]any{"new_path": one.File, "new_line": one.Line, "position_type": "text"},
+	}
+	if one.Resolved {
+		note["resolved_by"] = map[string]any{"id": one.ResolvedBy.ID, "username": one.ResolvedBy.Login}
+	}
+	return map[string]any{"id": one.ID, "individual_note": false, "notes": []any{note}}
+}
+
+func (d *discussions) beginThread(r *http.Request, spec fakeforge.RequestSpec) fakeforge.Answer {
+	var post struct {
+		Body     string `json:"body"`
+		Position struct {
+			Base    string `json:"base_sha"`
+			Start   string `json:"start_sha"`
+			Head    string `json:"head_sha"`
+			Type    string `json:"position_type"`
+			OldPath string `json:"old_path"`
+			NewPath string `json:"new_path"`
+			Line    int    `json:"new_line"`
+		} `json:"position"`
+	}
+	err := json.NewDecoder(r.Body).Decode(&post)
+	at := post.Position
+	switch {
+	case err != nil || post.Body == "" || len(post.Body) > maxNote:
+		return *refuseCall("error", "body is missing")
+	case at.Type != "text" || at.Base != threadBase || at.Start != threadBase || at.Head != spec.Head || at.OldPath == "" || at.NewPath == "" || at.Line < 1 ||
+		at.Line > lastLine:
+		return *refuseCall("error", "400 (Bad request) \"Note {:line_code=>[\"can't be blank\"]}\" not given")
+	}
+	one := &discussion{ID: fmt.Sprintf("%040x", d.NextID()), Author: fakeforge.Bot, Body: post.Body, File: at.NewPath, Line: at.Line}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.of[threadsKey(spec)] = append(d.of[threadsKey(spec)], one)
+	return fakeforge.Answer{Status: http.StatusCreated, Body: one.shown()}
+}
+
+func (d *discussions) resolveThread(r *http.Request, spec fakeforge.RequestSpec) fakeforge.Answer {
+	var put struct {
+		Resolved *bool `json:"resolved"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&put); err != nil || put.Resolved == nil {
+		return *refuseCall("error", "resolved is missing")
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, one := range d.of[threadsKey(spec)] {
+		if one.ID == r.PathValue("discussion") {
+			one.Resolved, one.ResolvedBy = *put.Resolved, fakeforge.Bot
+			return fakeforge.OK(one.shown())
+		}
+	}
+	return fakeforge.Refuse(http.StatusNotFound, "404 Not found")
 }
