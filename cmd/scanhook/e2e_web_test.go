@@ -204,6 +204,7 @@ repositories: [{match: "**"}]`})
 	b.examine("scans")
 	for name, path := range map[string]string{
 		"projects": "/projects", "scans-none": "/?branch=never", "deliveries-none": "/deliveries?project=none", "projects-none": "/projects?platform=none",
+		"project": "/projects/github/acme/shop", "api": "/docs",
 	} {
 		b.do(chromedp.Navigate(w.scanhook + path))
 		b.examine(name)
@@ -222,6 +223,10 @@ repositories: [{match: "**"}]`})
 	b.do(chromedp.Click(chromedp.CSS("#jobs form button")))
 	b.until(`document.querySelector(".facts")?.textContent.includes("attempt 2")`)
 	b.disableScripts(false)
+	b.do(chromedp.Navigate(w.scanhook+"/docs"), chromedp.SendKeys(chromedp.CSS("#token"), w.apiToken),
+		chromedp.Evaluate[chromedp.Void](`document.querySelector("form[data-path='/api/v1/scans'][data-method=GET]").closest("details").open = true`),
+		chromedp.Click(chromedp.CSS("form[data-path='/api/v1/scans'][data-method=GET] button")))
+	b.until(`document.querySelector("form[data-path='/api/v1/scans'][data-method=GET] output").textContent.startsWith("200\n")`)
 	b.do(chromedp.Navigate(w.scanhook + "/nothing/here"))
 	b.examine("error")
 }
