@@ -9,20 +9,19 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/intern"
 	"github.com/scanhook/scanhook/core/match"
-	"github.com/scanhook/scanhook/store/particulars"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // previous is what the findings of a job are matched with, and the jobs that had it.
 type previous struct {
 	match.Previous
+	base       completeRun
 	jobs       []int64
 	suppressed map[int64]bool // alerts of which the baseline's scanner suppressed the findings
 	unresolved map[int64]bool // alerts that are unresolved after the baseline, on the default branch
@@ -39,7 +38,7 @@ func (s *Store) loadPrevious(
 	if err != nil {
 		return past, fmt.Errorf("choosing the baseline: %w", err)
 	}
-	if past.found = base.found(); past.found {
+	if past.base, past.found = base, base.found(); past.found {
 		job.BaselineScanID, past.jobs = &base.ScanID, []int64{base.JobID}
 		if past.Baseline, err = selectBaseline(ctx, tx, base, match.Baseline{}); err != nil {
 			return past, fmt.Errorf("reading the baseline: %w", err)
@@ -317,134 +316,6 @@ func (s *Store) LoadBaseline(ctx context.Context, scan core.Scan, job core.Job) 
 	return base, nil
 }
 
-// maxLate is how many branches, the newest, are compared again with the commit where they left the default branch.
-const maxLate = 200
-
-// lateRun is a run on a branch that had to do without the run that it should have been compared with.
-type lateRun struct {
-	JobID    int64  `db:"job_id"`
-	ScanID   int64  `db:"scan_id"`
-	Coverage string `db:"coverage"`
-}
-
-// compareAgain compares branches with the run that has just been completed, of the commit where they left the default
-// branch. Where both are announced at one time, a branch may be scanned first, and what it has from that commit is not
-// new.
-func (s *Store) compareAgain(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) error {
-	if scan.Fork {
-		return nil
-	}
-	late, err := runsWithout(ctx, tx, scan, job.Scanner)
-	if err != nil || len(late) == 0 {
-		return err
-	}
-	scans := make([]int64, len(late))
-	for i, run := range late {
-		scans[i] = run.ScanID
-		if err := s.compareLate(ctx, tx, run, scan, job.ID); err != nil {
-			return fmt.Errorf("comparing a branch again: %w", err)
-		}
-	}
-	return s.judgeAll(ctx, tx, scans, 0)
-}
-
-// runsWithout finds a scanner's runs that were not compared with the scan's commit though their branches left the
-// default branch there. The project is an expression, because an engine without statistics would otherwise read all its
-// scans.
-func runsWithout(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner string) (late []lateRun, err error) {
-	err = tx.SelectContext(ctx, &late, tx.Rebind(`
-		SELECT j.id AS job_id, s.id AS scan_id, j.coverage
-		FROM scans s JOIN scan_jobs j ON j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'
-		WHERE s.merge_base_sha = ? AND s.merge_base_sha <> '' AND s.commit_sha <> s.merge_base_sha
-			AND s.project_id + 0 = ? AND s.branch <> s.default_branch
-			AND NOT EXISTS (SELECT 1 FROM scans base WHERE base.id = j.baseline_scan_id AND base.commit_sha = s.merge_base_sha)
-		ORDER BY s.id DESC LIMIT ?`), scanner, scan.CommitSHA, scan.ProjectID, maxLate)
-	return late, err
-}
-
-// compareLate marks findings as unchanged of whose alerts the base has one. A finding whose code has
-// changed since stays new, and so does one that only the base suppresses.
-func (s *Store) compareLate(ctx context.Context, tx *sqlx.Tx, run lateRun, base core.Scan, baseJob int64) error {
-	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE findings SET baseline_state = 'unchanged', matched_by = CASE WHEN matched_by = '' THEN ? ELSE matched_by END
-		WHERE job_id = ? AND baseline_state = 'new' AND alert_id IN (SELECT old.alert_id FROM findings old
-			WHERE old.job_id = ? AND (old.suppressed IS NULL OR findings.suppressed IS NOT NULL))`),
-		match.ByAlert, run.JobID, baseJob)
-	if err != nil {
-		return err
-	}
-	if err := keepLate(ctx, tx, run, base.CommitSHA, baseJob); err != nil {
-		return err
-	}
-	if err := s.markUnresolved(ctx, tx, run.JobID, base, completeRun{ScanID: base.ID, JobID: baseJob}); err != nil {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE scan_jobs SET baseline_scan_id = ?, num_findings = (SELECT COUNT(*) FROM findings WHERE job_id = ?),
-			num_unchanged = (SELECT COUNT(*) FROM findings WHERE job_id = ? AND baseline_state = 'unchanged'),
-			num_absent = (SELECT COUNT(*) FROM findings WHERE job_id = ? AND commit_sha = '' AND alert_id NOT IN (
-				SELECT alert_id FROM findings WHERE job_id = ?))
-		WHERE id = ?`), base.ID, run.JobID, run.JobID, baseJob, run.JobID, run.JobID)
-	if err != nil {
-		return err
-	}
-	return nameBaseline(ctx, tx, run.ScanID, base.ID)
-}
-
-// keepLate lets a run have the findings of its base in files that it did not search, where it left out more files than are kept
-// by name in any file. Of a scanner that searches commits, those that the run does not have any more are in history.
-func keepLate(ctx context.Context, tx *sqlx.Tx, run lateRun, baseSHA string, baseJob int64) error {
-	coverage := core.Job{CoverageJSON: run.Coverage}.Coverage()
-	unsearched, past := coverage.Unsearched(), coverage != nil && coverage.Commits
-	if unsearched == nil && !past {
-		return nil
-	}
-	var gone []core.Finding
-	err := tx.SelectContext(ctx, &gone, tx.Rebind(`
-		SELECT id, file, rule_id, snippet, commit_sha FROM findings WHERE job_id = ? AND alert_id NOT IN (
-			SELECT alert_id FROM findings WHERE job_id = ?)`), baseJob, run.JobID)
-	if err != nil {
-		return err
-	}
-	elsewhere, err := codeOf(ctx, tx, run.JobID, past && len(gone) > 0)
-	if err != nil {
-		return err
-	}
-	var inTree, inHistory []int64
-	for _, f := range gone {
-		switch {
-		case f.Commit == "" && unsearched != nil && unsearched(f.File):
-			inTree = append(inTree, f.ID)
-		case past && !elsewhere[codeKey{f.RuleID, f.Snippet}]:
-			inHistory = append(inHistory, f.ID)
-		}
-	}
-	if err := copyLate(ctx, tx, run, inTree, ""); err != nil {
-		return err
-	}
-	return copyLate(ctx, tx, run, inHistory, baseSHA)
-}
-
-// copyLate lets a run have findings of its base, known, and if a commit is given in the history that ends there.
-func copyLate(ctx context.Context, tx *sqlx.Tx, run lateRun, ids []int64, commit string) error {
-	columns := `alert_id, fingerprint, ` + strings.Join(reportedNames(), ", ")
-	kept := strings.NewReplacer(
-		"baseline_state", "'unchanged'", "matched_by", "'"+string(match.ByKeeping)+"'",
-		"commit_sha", "CASE commit_sha WHEN '' THEN CAST(? AS TEXT) ELSE commit_sha END").Replace(columns)
-	for chunk := range slices.Chunk(ids, sqldb.RowsPerStatement) {
-		_, err := sqldb.ExecIn(ctx, tx, `
-			INSERT INTO findings (scan_id, job_id, `+columns+`)
-			SELECT ?, ?, `+kept+` FROM findings WHERE id IN (?) ORDER BY id`, run.ScanID, run.JobID, commit, chunk)
-		if err == nil {
-			err = particulars.Copy(ctx, tx, run.JobID, chunk)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // completeRun is one scanner's complete run, with which another run of it can be compared.
 type completeRun struct {
 	ScanID      int64  `db:"scan_id"`
@@ -538,13 +409,24 @@ func runOf(ctx context.Context, q sqlx.ExtContext, scan core.Scan, scanner strin
 
 // selectBaseline reads the findings of a run, without those whose alerts are among the others.
 func selectBaseline(ctx context.Context, tx *sqlx.Tx, run completeRun, others match.Baseline) (match.Baseline, error) {
+	return selectSide(ctx, tx, run.NumFindings, others, `job_id = ?`, run.JobID)
+}
+
+// selectNew is selectBaseline for the new findings of a run.
+func selectNew(ctx context.Context, tx *sqlx.Tx, run completeRun, others match.Baseline) (match.Baseline, error) {
+	return selectSide(ctx, tx, 0, others, `scan_id = ? AND baseline_state = 'new' AND job_id + 0 = ?`, run.ScanID, run.JobID)
+}
+
+// selectSide reads about so many findings that are where a condition says, without those whose alerts are among the others.
+func selectSide(
+	ctx context.Context, tx *sqlx.Tx, about int, others match.Baseline, where string, args ...any) (match.Baseline, error) {
 	rows, err := tx.QueryContext(ctx, tx.Rebind(`
-		SELECT fingerprint, anchor, secret_hash, file, line, severity, alert_id, commit_sha FROM findings WHERE job_id = ?`), run.JobID)
+		SELECT fingerprint, anchor, secret_hash, file, line, severity, alert_id, commit_sha FROM findings WHERE `+where), args...)
 	if err != nil {
 		return match.Baseline{}, err
 	}
 	defer func() { _ = rows.Close() }()
-	known, kept, among := match.NewBaseline(run.NumFindings), intern.Texts{}, others.Alerts()
+	known, kept, among := match.NewBaseline(about), intern.Texts{}, others.Alerts()
 	for rows.Next() {
 		var fingerprint, anchor, hash, file, severity, commit sql.RawBytes
 		var line int
@@ -561,4 +443,124 @@ func selectBaseline(ctx context.Context, tx *sqlx.Tx, run completeRun, others ma
 		})
 	}
 	return known, rows.Err()
+}
+
+// maxLate is how many runs, the newest, are compared again with one that came after them.
+const maxLate = 200
+
+// lateRun is a run that had to do without the run that it should have been compared with.
+type lateRun struct {
+	core.Job
+	Scan core.Scan
+}
+
+func (r lateRun) complete() completeRun {
+	return completeRun{ScanID: r.ScanID, JobID: r.ID, CommitSHA: r.Scan.CommitSHA, NumFindings: r.NumFindings, Coverage: r.CoverageJSON}
+}
+
+type lateList []lateRun
+
+// lateRuns finds a scanner's runs whose baseline is a scan's commit, now that it comes, and that were compared with another one: on the
+// default branch the first run after it, elsewhere those of branches that left the default branch at it, or after it where no run was
+// complete. They come in the order in which they were opened.
+func lateRuns(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner string) (lateList, error) {
+	if scan.Fork {
+		return nil, nil
+	}
+	next, after, err := runsAfter(ctx, tx, scan, scanner)
+	if err != nil {
+		return nil, err
+	}
+	return loadLate(ctx, tx, scan, scanner, next, append(after, scan.CommitSHA))
+}
+
+// runsAfter finds the first commit of the default branch after a scan's with a complete run of a scanner, or empty, and the commits
+// between them.
+func runsAfter(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner string) (next string, between []string, err error) {
+	if scan.Ref != core.BranchRef(scan.DefaultBranch) {
+		return "", nil, nil
+	}
+	head, err := getRef(ctx, tx, scan.ProjectID, scan.Ref)
+	if err != nil || head.SHA == scan.CommitSHA || !core.IsCommitSHA(head.SHA) {
+		return "", nil, err
+	}
+	var line []struct {
+		SHA string `db:"sha"`
+		Run bool   `db:"run"`
+	}
+	err = tx.SelectContext(ctx, &line, tx.Rebind(`
+		WITH RECURSIVE chain (sha, n) AS (
+			SELECT CAST(? AS TEXT), 1
+			UNION ALL
+			SELECT `+pushedOnto(`?`)+`, n + 1 FROM chain WHERE sha IS NOT NULL AND n < ? AND sha <> ?)
+		SELECT sha, `+completeScan+` IS NOT NULL AS run FROM chain WHERE sha IS NOT NULL ORDER BY n DESC`),
+		append([]any{head.SHA, scan.ProjectID, maxAncestors, scan.CommitSHA}, ancestor{}.args(scan, scanner)...)...)
+	if err != nil || len(line) == 0 || line[0].SHA != scan.CommitSHA { // the branch stands where the scan's commit does not lead
+		return "", nil, err
+	}
+	for _, commit := range line[1:] {
+		if commit.Run {
+			return commit.SHA, between, nil
+		}
+		between = append(between, commit.SHA)
+	}
+	return "", between, nil
+}
+
+// loadLate loads a scanner's runs of the next commit of the default branch, and those of branches that left it at some commits, unless
+// they were compared with the scan's commit. The project is an expression, because an engine without statistics would otherwise read all
+// its scans.
+func loadLate(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner, next string, left []string) (late lateList, err error) {
+	const unlike = `NOT EXISTS (SELECT 1 FROM scans base WHERE base.id = j.baseline_scan_id AND base.commit_sha = ?)`
+	var jobs []core.Job
+	err = sqldb.SelectIn(ctx, tx, &jobs, `
+		SELECT `+jobColumns+` FROM (
+			SELECT `+sqldb.Qualify("j", jobColumns)+` FROM scans s JOIN scan_jobs j ON j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'
+			WHERE s.commit_sha = ? AND s.project_id + 0 = ? AND s.ref = ? AND `+unlike+`
+			UNION
+			SELECT `+sqldb.Qualify("j", jobColumns)+` FROM scans s JOIN scan_jobs j ON j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'
+			WHERE s.merge_base_sha IN (?) AND s.merge_base_sha <> '' AND s.commit_sha <> ? AND s.project_id + 0 = ?
+				AND s.branch <> s.default_branch AND `+unlike+`) late
+		ORDER BY scan_id DESC LIMIT ?`,
+		scanner, next, scan.ProjectID, scan.Ref, scan.CommitSHA, scanner, left, scan.CommitSHA, scan.ProjectID, scan.CommitSHA, maxLate)
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(jobs)
+	return withScans(ctx, tx, jobs)
+}
+
+// withScans are runs of jobs with their scans.
+func withScans(ctx context.Context, tx *sqlx.Tx, jobs []core.Job) (list lateList, err error) {
+	if len(jobs) == 0 {
+		return nil, nil
+	}
+	ids := make([]int64, len(jobs))
+	for i, job := range jobs {
+		ids[i] = job.ScanID
+	}
+	var scans []core.Scan
+	if err := sqldb.SelectIn(ctx, tx, &scans, `SELECT `+scanColumns+` FROM scans WHERE id IN (?)`, ids); err != nil {
+		return nil, err
+	}
+	of := make(map[int64]core.Scan, len(scans))
+	for _, scan := range scans {
+		of[scan.ID] = scan
+	}
+	for _, job := range jobs {
+		list = append(list, lateRun{job, of[job.ScanID]})
+	}
+	return list, nil
+}
+
+// findings are the new ones of the runs, each once.
+func (l lateList) findings(ctx context.Context, tx *sqlx.Tx) (all match.Baseline, err error) {
+	for _, run := range l {
+		fresh, err := selectNew(ctx, tx, run.complete(), all)
+		if err != nil {
+			return all, err
+		}
+		all = all.With(fresh)
+	}
+	return all, nil
 }

@@ -469,50 +469,22 @@ func (s *Store) aimScan(ctx context.Context, tx *sqlx.Tx, aim intake.Aim) error 
 	return s.settleScan(ctx, tx, scan.ID, nil)
 }
 
-// compareUploads compares reports from elsewhere once more with what their commit is compared with now, by their alerts.
+// compareUploads compares reports from elsewhere once more, with what their commit is compared with now.
 func (s *Store) compareUploads(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
 	jobs, err := jobsOf(ctx, tx, scan)
 	if err != nil {
 		return err
 	}
+	var runs lateList
 	for _, job := range jobs {
-		if job.Worker != core.Uploader || job.State != core.JobCompleted {
-			continue
-		}
-		job.BaselineScanID = nil
-		base, err := baselineOf(ctx, tx, scan, job)
-		if err == nil {
-			err = s.compareByAlerts(ctx, tx, scan, job.ID, base)
-		}
-		if err == nil && base.found() {
-			err = nameBaseline(ctx, tx, scan.ID, base.ScanID)
-		}
-		if err != nil {
-			return fmt.Errorf("comparing anew: %w", err)
+		if job.Worker == core.Uploader && job.State == core.JobCompleted {
+			runs = append(runs, lateRun{job, scan})
 		}
 	}
-	return nil
-}
-
-// compareByAlerts makes those findings of a job known whose alerts the base has, and the others new.
-func (s *Store) compareByAlerts(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job int64, base completeRun) error {
-	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE findings SET baseline_state = CASE WHEN alert_id IN (SELECT old.alert_id FROM findings old
-			WHERE old.job_id = ? AND (old.suppressed IS NULL OR findings.suppressed IS NOT NULL)) THEN 'unchanged' ELSE 'new' END
-		WHERE job_id = ?`), base.JobID, job)
-	if err == nil {
-		err = s.markUnresolved(ctx, tx, job, scan, base)
+	if len(runs) == 0 {
+		return nil
 	}
-	if err != nil {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE scan_jobs SET baseline_scan_id = (SELECT s.id FROM scans s WHERE s.id = ?),
-			num_unchanged = (SELECT COUNT(*) FROM findings WHERE job_id = ? AND baseline_state = 'unchanged'),
-			num_absent = (SELECT COUNT(*) FROM findings WHERE job_id = ? AND commit_sha = '' AND alert_id NOT IN (
-				SELECT alert_id FROM findings WHERE job_id = ?))
-		WHERE id = ?`), base.ScanID, job, base.JobID, job, job)
-	return err
+	return s.compareRuns(ctx, tx, runs, map[int64]core.Scan{})
 }
 
 // compareAtBase does that once it is known where the commit of a request left its target.

@@ -78,7 +78,7 @@ func (s *Store) addFileTasks(ctx context.Context, tx *sqlx.Tx, scans []int64) er
 // RecordMergeBase keeps the commit where the scan's branch left its target, unless the scan has got another target since.
 func (s *Store) RecordMergeBase(ctx context.Context, scan core.Scan, sha string) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		changed, err := setMergeBase(ctx, tx, scan, sha)
+		changed, err := s.setMergeBase(ctx, tx, scan, sha)
 		if changed && scan.TargetBranch != "" {
 			err = s.compareAtBase(ctx, tx, scan.ID)
 		}
@@ -90,7 +90,12 @@ func (s *Store) RecordMergeBase(ctx context.Context, scan core.Scan, sha string)
 	return nil
 }
 
-func setMergeBase(ctx context.Context, tx *sqlx.Tx, scan core.Scan, sha string) (changed bool, err error) {
+func (s *Store) setMergeBase(ctx context.Context, tx *sqlx.Tx, scan core.Scan, sha string) (changed bool, err error) {
+	if scan.TargetBranch != "" { // its reports may be compared again
+		if _, err := s.lockForReport(ctx, tx, scan.ID); err != nil {
+			return false, err
+		}
+	}
 	rows, err := sqldb.Exec(ctx, tx, `
 		UPDATE scans SET merge_base_sha = ? WHERE id = ? AND target_branch = ? AND merge_base_sha <> ?`, sha, scan.ID, scan.TargetBranch, sha)
 	return rows > 0, err
@@ -182,7 +187,7 @@ func (s *Store) compareAtAnswer(ctx context.Context, tx *sqlx.Tx, base MergeBase
 	if base.SHA == "" {
 		return nil
 	}
-	changed, err := setMergeBase(ctx, tx, base.Scan, base.SHA)
+	changed, err := s.setMergeBase(ctx, tx, base.Scan, base.SHA)
 	if changed {
 		err = s.compareAtBase(ctx, tx, base.Scan.ID)
 	}

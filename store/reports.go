@@ -1,16 +1,15 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"reflect"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/store/particulars"
@@ -122,52 +121,25 @@ func unlessFinished(ctx context.Context, tx *sqlx.Tx, job core.Job, report core.
 	return err
 }
 
-// lockForReport locks a scan whose findings are about to change. The project comes first, as in triage. Of a run and
-// the one that it is compared with, the later one sees the other.
-func (s *Store) lockForReport(ctx context.Context, tx *sqlx.Tx, scan int64) (core.Scan, error) {
-	err := s.db.ShareKey(ctx, tx, lockOfProject, ofScan, scan)
-	if err == nil {
-		err = s.db.LockKey(ctx, tx, lockOfProject+` || '@' || commit_sha`, ofScan, scan)
-	}
-	if err == nil {
-		err = s.db.ShareKey(ctx, tx, lockOfProject+` || '@' || merge_base_sha`,
-			ofScan+` AND merge_base_sha <> '' AND merge_base_sha <> commit_sha`, scan)
-	}
-	if err != nil {
-		return core.Scan{}, err
-	}
-	return s.lockScan(ctx, tx, scan)
-}
-
 // putReport is the common way of both entry points: it loads what the report is compared with, replaces the findings of
 // the job, ends it, and judges the scan.
 func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job, d *reportBatch) error {
-	past, err := s.loadPrevious(ctx, tx, scan, &job, d.Changes)
+	late, err := lateRuns(ctx, tx, scan, job.Scanner)
 	if err != nil {
-		return err
+		return fmt.Errorf("finding runs that had to do without this one: %w", err)
 	}
-	past.Moved = d.Moved
-	if err := past.loadForeign(ctx, tx, scan, &job); err != nil {
-		return fmt.Errorf("reading the baseline of other categories: %w", err)
-	}
-	decided, err := s.decisionsIn(ctx, tx, scan)
-	if err != nil {
-		return err
-	}
-	if !past.foreign {
-		past.Unsearched, past.Outside = d.Coverage.Unsearched(), d.Outside()
+	if d.later, err = late.findings(ctx, tx); err != nil {
+		return fmt.Errorf("reading what came later: %w", err)
 	}
 	gate, onMain, err := s.gateOf(ctx, tx, scan)
 	if err != nil {
 		return err
 	}
-	d.compare(past.Previous, decided, gate)
-	d.unresolved, d.known, d.tally.Default = past.unresolved, gate.FirstKnown && past.isFirst(scan), onMain
-	if d.kept, err = selectKept(ctx, tx, past.jobs, d.compared.Kept); err != nil {
-		return fmt.Errorf("reading findings in files that were not searched: %w", err)
+	past, err := s.compareReport(ctx, tx, scan, &job, d, gate)
+	if err != nil {
+		return err
 	}
-	d.alerts = append(d.compared.Alerts(), alertsOf(d.kept)...)
-	d.bare = d.bared(past.suppressed)
+	d.tally.Default = onMain
 	job.Finish(d.Report, d.unchanged(), past.absent(d.compared.Absent), s.clock.Timestamp())
 	job.NumFindings = d.Len()
 	d.job, d.ids, d.hashed = job, nil, nil
@@ -184,416 +156,403 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 	if err := s.settleScan(ctx, tx, scan.ID, d.wholeTally()); err != nil || d.Failure != "" {
 		return err
 	}
-	return s.compareAgain(ctx, tx, scan, job)
+	return s.compareAgain(ctx, tx, scan, d, late)
 }
 
-// turns tells whether an earlier report of the job failed the gate, and this one does not: that stands still after one that only says that
-// the scanner failed.
-func (d *reportBatch) turns(ctx context.Context, tx *sqlx.Tx, job core.Job, gate core.Gate, onMain bool) (bool, error) {
-	if !d.past.red || d.Failure != "" {
-		return d.past.red, nil
-	}
-	red, err := failsAlone(ctx, tx, job, gate, onMain)
-	return !red, err
-}
-
-// reportBatch is a report while it becomes the findings of a job.
-type reportBatch struct {
-	core.Report
-	examined   match.Prepared
-	past       pastReports
-	more       particulars.Batch
-	job        core.Job
-	compared   *match.Comparison
-	known      bool                          // new findings count as known
-	unresolved map[int64]bool                // alerts that are unresolved after the baseline
-	kept       []core.Finding                // of earlier scans, in files that were not searched; they come after those of the report
-	hashed     []int                         // findings whose alerts are of before secrets had hashes
-	alerts     []int64                       // of the findings, by their number in the report; 0 where not known yet
-	bare       map[int]bool                  // findings, by their number in the report, that the baseline's scanner suppressed
-	decided    map[int64]core.TriageDecision // what holds in the project, by alert
-	ids        map[int]int64                 // of the findings that the job has already, by their number in the report
-	tally      *core.ReportTally             // of the findings that were inserted
-	scratch    core.Finding
-}
-
-// newReportBatch does what can be done before a transaction begins, and other transactions wait.
-func newReportBatch(report core.Report) *reportBatch {
-	return &reportBatch{Report: report, examined: match.Prepare(report), more: particulars.NewBatch(report)}
-}
-
-// compare matches the findings with those before, and takes over what was decided on them.
-func (d *reportBatch) compare(past match.Previous, decided map[int64]core.TriageDecision, gate core.Gate) {
-	d.compared, d.decided, d.tally = d.examined.Compare(past), decided, &core.ReportTally{Gate: gate}
-}
-
-// bared finds the findings that their scanner suppressed in the baseline, and now does not: nobody vouches for them any more, so
-// they are new.
-func (d *reportBatch) bared(suppressed map[int64]bool) (bare map[int]bool) {
-	if len(suppressed) == 0 {
+// compareAgain compares runs with the one that they had to do without, which has just been completed, and judges their scans again.
+// d is its report.
+func (s *Store) compareAgain(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *reportBatch, late lateList) error {
+	if len(late) == 0 {
 		return nil
 	}
-	bare = make(map[int]bool)
-	var scratch core.Finding
-	for i, alert := range d.compared.Alerts() {
-		if !suppressed[alert] {
-			continue
-		}
-		f := *d.At(i, &scratch)
-		if d.compared.Apply(i, &f); f.BaselineState == core.Unchanged && f.Suppressed == nil {
-			bare[i] = true
-		}
-	}
-	return bare
-}
-
-// unchanged is how many findings of the job are known.
-func (d *reportBatch) unchanged() int {
-	if d.known {
-		return d.Len()
-	}
-	return d.compared.Unchanged - len(d.bare)
-}
-
-// Len is how many findings the job has in the end.
-func (d *reportBatch) Len() int { return d.Report.Len() + len(d.kept) }
-
-// finding is the i-th finding as it is to be stored, until the next one is asked for.
-func (d *reportBatch) finding(i int) *core.Finding {
-	f := &d.scratch
-	if reported := d.Report.Len(); i < reported {
-		f = d.At(i, f)
-		f.Tool, f.VulnerabilityIDs = cmp.Or(f.Tool, core.ScannerOf(d.job.Scanner)), f.AllIDs()
-		d.compared.Apply(i, f)
-		switch {
-		case d.bare[i]:
-			f.BaselineState = core.New
-		case d.known:
-			f.BaselineState = core.Unchanged
-		}
-	} else {
-		*f = d.kept[i-reported]
-	}
-	f.ID, f.ScanID, f.JobID, f.AlertID = d.ids[i], d.job.ScanID, d.job.ID, d.alerts[i]
-	f.Unresolved = f.BaselineState == core.Unchanged && d.unresolved[f.AlertID]
-	core.PropagateTriage(f, d.decided)
-	return f
-}
-
-// moved are the alerts of findings that the job did not have and that were recognised in another place, or with another severity.
-func (d *reportBatch) moved() (list []int64) {
-	for i := range d.Report.Len() {
-		if d.ids[i] == 0 && d.compared.Moved(i) {
-			list = append(list, d.alerts[i])
-		}
-	}
-	return list
-}
-
-// wholeTally returns the report's tally, or nil if stored findings or triage decisions also count.
-func (d *reportBatch) wholeTally() *core.ReportTally {
-	if len(d.decided) > 0 || len(d.ids) > 0 {
-		return nil
-	}
-	return d.tally
-}
-
-// replaceFindings makes a job's findings those of its report, and gives each its alert. A finding that the job had before
-// keeps its id, and with it its links. An equal report writes nothing.
-func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *reportBatch) error {
-	changed, gone, err := keepFindings(ctx, tx, d)
-	if err != nil {
-		return err
-	}
-	found, err := s.giveAlerts(ctx, tx, scan, d)
-	if err != nil {
-		return err
-	}
-	if err := s.insertFindings(ctx, tx, d); err != nil {
-		return err
-	}
-	if err := d.more.Put(ctx, s.db, tx, d.job, d.finding, d.kept); err != nil {
-		return err
-	}
-	if err := hashAlerts(ctx, tx, scan, d.toHash()); err != nil {
-		return fmt.Errorf("keeping hashes of alerts: %w", err)
-	}
-	if err := s.closeUnseenOf(ctx, tx, scan, gone); err != nil {
-		return fmt.Errorf("closing alerts: %w", err)
-	}
-	return s.describeAlerts(ctx, tx, scan, slices.Concat(changed, found, d.moved()))
-}
-
-// insertFindings adds the findings of a report that the job does not have.
-func (s *Store) insertFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) error {
-	var fresh []int
-	for i := 0; len(d.ids) > 0 && i < d.Len(); i++ {
-		if d.ids[i] == 0 {
-			fresh = append(fresh, i)
-		}
-	}
-	return s.db.Load(ctx, tx, sqldb.Bulk{
-		Table: "findings", Columns: append([]string{"scan_id", "job_id", "alert_id", "fingerprint"}, reportedNames()...),
-		Rows: d.Len() - len(d.ids),
-		Row: func(i int, values []any) []any {
-			if fresh != nil {
-				i = fresh[i]
-			}
-			f := d.finding(i)
-			d.tally.Add(f)
-			values = append(values, f.ScanID, f.JobID, f.AlertID, f.Fingerprint)
-			for _, column := range reported {
-				values = append(values, column.value(f))
-			}
-			return values
-		},
+	brought := d.later.Alerts()
+	taken := slices.DeleteFunc(slices.Clone(d.alerts), func(alert int64) bool {
+		_, later := slices.BinarySearch(brought, alert)
+		return !later
 	})
+	if err := seeFirst(ctx, tx, scan, d.author(scan), taken); err != nil {
+		return err
+	}
+	return s.compareRuns(ctx, tx, late, map[int64]core.Scan{scan.ID: scan})
 }
 
-// keepFindings updates what the job has already, records the ids and deletes what is no longer reported. It returns the alerts of
-// what changed and of what is gone.
-func keepFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) (changed, gone []int64, err error) {
-	went, differ, err := compareFindings(ctx, tx, d)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, i := range differ {
-		f := d.finding(i)
-		if err := updateFinding(ctx, tx, *f); err != nil {
-			return nil, nil, err
+// compareRuns chooses the baselines of runs once more, makes their comparisons again, and judges their scans and those that follow from
+// them, and further ones.
+func (s *Store) compareRuns(ctx context.Context, tx *sqlx.Tx, runs lateList, touched map[int64]core.Scan) error {
+	lost := make([][]int64, len(runs))
+	for i, run := range runs {
+		m, err := s.compareLate(ctx, tx, run)
+		if err == nil {
+			lost[i] = m.lost
+			err = s.follow(ctx, tx, m, touched)
 		}
-		changed = append(changed, f.AlertID)
+		if err != nil {
+			return fmt.Errorf("comparing a scan again: %w", err)
+		}
 	}
-	return changed, alertsOf(went), deleteFindings(ctx, tx, went)
+	ids := slices.Sorted(maps.Keys(touched))
+	for _, id := range ids {
+		if err := s.showHeads(ctx, tx, touched[id]); err != nil {
+			return fmt.Errorf("showing open alerts: %w", err)
+		}
+	}
+	for i, run := range runs {
+		if err := s.closeUnseenOf(ctx, tx, run.Scan, lost[i]); err != nil {
+			return fmt.Errorf("closing alerts: %w", err)
+		}
+	}
+	return s.judgeAll(ctx, tx, ids, 0)
 }
 
-// compareFindings records the ids of findings that the job has already, and returns those that are gone, with id and alert, and the
-// numbers of those that changed. It reads row by row, because there may be many.
-func compareFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) (gone []core.Finding, changed []int, err error) {
-	rows, err := tx.QueryxContext(ctx, tx.Rebind(`SELECT `+findingColumns+` FROM findings WHERE job_id = ?`), d.job.ID)
-	if err != nil {
-		return nil, nil, err
+// label is what a finding is through commits.
+type label struct {
+	alert int64
+	print string
+}
+
+// renaming tells which labels findings have instead of others.
+type renaming map[label]label
+
+// closed is the renaming for runs that may also have a label that another one became: it becomes the one that is free now, so that no
+// two findings have one label.
+func (r renaming) closed() renaming {
+	was := make(renaming, len(r))
+	for before, now := range r {
+		was[now] = before
 	}
-	defer func() { _ = rows.Close() }()
-	var index map[string]int
-	for rows.Next() {
-		if index == nil {
-			index, d.ids = d.index(), make(map[int]int64)
-		}
-		var before core.Finding
-		if err := rows.StructScan(&before); err != nil {
-			return nil, nil, err
-		}
-		i, ok := index[before.Fingerprint]
-		if !ok {
-			gone = append(gone, core.Finding{ID: before.ID, AlertID: before.AlertID})
+	all := maps.Clone(r)
+	for _, now := range r {
+		if _, moves := r[now]; moves {
 			continue
 		}
-		delete(index, before.Fingerprint)
-		d.ids[i] = before.ID
-		d.alerts[i] = before.AlertID
-		if !reportedAlike(before, *d.finding(i)) {
-			changed = append(changed, i)
+		free := now
+		for before, came := was[free]; came; before, came = was[free] {
+			free = before
+		}
+		all[now] = free
+	}
+	return all
+}
+
+// standing is what a comparison tells of a stored finding.
+type standing struct {
+	ID             int64              `db:"id"`
+	AlertID        int64              `db:"alert_id"`
+	Fingerprint    string             `db:"fingerprint"`
+	BaselineState  core.BaselineState `db:"baseline_state"`
+	MatchedBy      string             `db:"matched_by"`
+	Unresolved     bool               `db:"unresolved"`
+	TriageDecision string             `db:"triage_decision"` // empty for none
+}
+
+func standingOf(f *core.Finding) standing {
+	told := standing{f.ID, f.AlertID, f.Fingerprint, f.BaselineState, f.MatchedBy, f.Unresolved, ""}
+	if f.TriageDecision != nil {
+		told.TriageDecision = string(*f.TriageDecision)
+	}
+	return told
+}
+
+func (t standing) label() label { return label{t.AlertID, t.Fingerprint} }
+
+const standingColumns = "id BIGINT, alert_id BIGINT, fingerprint TEXT, baseline_state TEXT, matched_by TEXT, unresolved BOOLEAN, triage_decision TEXT"
+
+// rematch is a run that is compared again, with all that is stored of it.
+type rematch struct {
+	*reportBatch
+	run     lateRun
+	past    previous
+	before  map[int]standing       // of the findings that it has, by their number
+	left    map[int64]core.Finding // that it has of its former baseline because they were not searched, by their alerts
+	renamed renaming
+	lost    []int64 // alerts that no finding of the run has any more
+	differs bool    // the comparison tells something else than the one before
+}
+
+// compareLate makes the comparison of a run again.
+func (s *Store) compareLate(ctx context.Context, tx *sqlx.Tx, run lateRun) (*rematch, error) {
+	m, err := loadRematch(ctx, tx, run)
+	if err != nil {
+		return nil, err
+	}
+	gate, _, err := s.gateOf(ctx, tx, run.Scan)
+	if err != nil {
+		return nil, err
+	}
+	m.job.BaselineScanID = nil
+	if m.past, err = s.compareReport(ctx, tx, run.Scan, &m.job, m.reportBatch, gate); err != nil {
+		return nil, err
+	}
+	if err := s.carryDecisions(ctx, tx, m); err != nil {
+		return nil, fmt.Errorf("carrying decisions: %w", err)
+	}
+	if _, err := s.giveAlerts(ctx, tx, run.Scan, m.reportBatch); err != nil {
+		return nil, err
+	}
+	return m, s.saveRematch(ctx, tx, m)
+}
+
+// loadRematch loads a run as a report, without what it has of its former baseline only.
+func loadRematch(ctx context.Context, tx *sqlx.Tx, run lateRun) (*rematch, error) {
+	var rows []core.Finding
+	err := tx.SelectContext(ctx, &rows, tx.Rebind(`SELECT `+findingColumns+` FROM findings WHERE job_id = ? ORDER BY id`), run.ID)
+	if err != nil {
+		return nil, err
+	}
+	m := &rematch{run: run, before: make(map[int]standing), left: make(map[int64]core.Finding), renamed: make(renaming)}
+	report, ids := core.Report{Coverage: run.Coverage()}, make(map[int]int64)
+	unsearched, outside := report.Coverage.Unsearched(), report.Outside()
+	for _, f := range rows {
+		in := func(files func(string) bool) bool { return files != nil && files(f.File) }
+		if f.MatchedBy == string(match.ByKeeping) && !f.IsPast() && (in(unsearched) || in(outside)) {
+			m.left[f.AlertID] = f
+			continue
+		}
+		n := len(report.Findings)
+		m.before[n], ids[n] = standingOf(&f), f.ID
+		f.TriageDecision = nil // what holds is told by the alert
+		report.Findings = append(report.Findings, f)
+	}
+	m.reportBatch = &reportBatch{Report: report, examined: match.PrepareAgain(report.Findings), job: run.Job, ids: ids}
+	return m, nil
+}
+
+// carryDecisions lets what was decided on an alert hold for the one that its finding turns out to be, also in the run that has that,
+// unless something was decided on that too.
+func (s *Store) carryDecisions(ctx context.Context, tx *sqlx.Tx, m *rematch) error {
+	given, found := sqldb.Given{Name: "moved", Columns: "was BIGINT, alert_id BIGINT"}, make(renaming)
+	for i, was := range m.before {
+		if is := m.alerts[i]; was.BaselineState == core.New && is != 0 && is != was.AlertID && was.TriageDecision != "" {
+			given.Rows = append(given.Rows, []any{was.AlertID, is})
+			now := standingOf(m.finding(i)).label()
+			found[now] = now
 		}
 	}
-	return gone, changed, rows.Err()
-}
-
-// index finds the numbers of findings by their fingerprints.
-func (d *reportBatch) index() map[string]int {
-	index := make(map[string]int, d.Len())
-	for i := range d.Len() {
-		index[d.finding(i).Fingerprint] = i
+	if len(given.Rows) == 0 {
+		return nil
 	}
-	return index
-}
-
-// reportedAlike tells whether a report states the same of a finding as before, whatever its triage is.
-func reportedAlike(before, f core.Finding) bool {
-	f.AIVerdict, f.AIConfidence, f.AIReasoning = before.AIVerdict, before.AIConfidence, before.AIReasoning
-	f.RemediationPatch, f.RedTeamSuccess, f.PartialFingerprint = before.RemediationPatch, before.RedTeamSuccess, ""
-	f.Surroundings, f.Code, f.CodeLine, f.About = before.Surroundings, before.Code, before.CodeLine, before.About
-	if f.VulnerabilityIDs != "" && f.VulnerabilityIDs == before.VulnerabilityIDs {
-		f.CVEID = before.CVEID // which is chosen among them
+	columns := strings.Join(slices.DeleteFunc(strings.Split(decisionColumns, ", "), func(column string) bool {
+		return column == "id" || column == "alert_id"
+	}), ", ")
+	_, err := s.db.ExecGiven(ctx, tx, given, `
+		INSERT INTO alert_decisions (alert_id, `+columns+`)
+		SELECT w.alert_id, `+sqldb.Qualify("d", columns)+` FROM moved w JOIN alert_decisions d ON d.alert_id = w.was
+		WHERE NOT EXISTS (SELECT 1 FROM alert_decisions own WHERE own.alert_id = w.alert_id AND own.source = d.source)
+		ORDER BY d.id`)
+	if err == nil {
+		m.decided, err = s.decisionsIn(ctx, tx, m.run.Scan)
 	}
-	f.Former = before.Former
-	f.Shape, f.Details = before.Shape, before.Details
-	return reflect.DeepEqual(before, f)
-}
-
-func updateFinding(ctx context.Context, tx *sqlx.Tx, f core.Finding) error {
-	set := `code = CASE WHEN findings.file = :file AND findings.line = :line THEN code ELSE '' END`
-	for _, column := range reported {
-		set += `, ` + column.name + ` = :` + column.name
+	if err == nil {
+		err = s.rename(ctx, tx, m, lateRun{Job: core.Job{ID: m.past.base.JobID, ScanID: m.past.base.ScanID}}, found)
 	}
-	_, err := tx.NamedExecContext(ctx, `UPDATE findings SET `+set+` WHERE id = :id`, f)
 	return err
 }
 
-func deleteFindings(ctx context.Context, tx *sqlx.Tx, gone []core.Finding) error {
-	for chunk := range slices.Chunk(gone, sqldb.RowsPerStatement) {
-		ids := make([]int64, len(chunk))
-		for i, f := range chunk {
-			ids[i] = f.ID
+// saveRematch writes what the comparison changes about a run.
+func (s *Store) saveRematch(ctx context.Context, tx *sqlx.Tx, m *rematch) error {
+	if err := s.putKept(ctx, tx, m); err != nil {
+		return fmt.Errorf("keeping findings that were not searched: %w", err)
+	}
+	if err := s.putStandings(ctx, tx, m); err != nil {
+		return err
+	}
+	known, inTree, err := keepHistory(ctx, tx, m)
+	if err != nil {
+		return fmt.Errorf("keeping findings in history: %w", err)
+	}
+	m.differs = m.differs || known > 0
+	_, err = tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE scan_jobs SET baseline_scan_id = ?, num_findings = ?, num_unchanged = ?, num_absent = ? WHERE id = ?`),
+		m.job.BaselineScanID, m.Len()+known, m.unchanged()+known, m.past.absent(m.compared.Absent)-inTree, m.job.ID)
+	return err
+}
+
+// putKept lets a run have the findings of its baseline that were not searched in it, instead of those of its former one.
+func (s *Store) putKept(ctx context.Context, tx *sqlx.Tx, m *rematch) error {
+	var came []int64
+	for n, f := range m.kept {
+		i := m.Report.Len() + n
+		if had, known := m.left[f.AlertID]; known {
+			m.before[i], m.ids[i] = standingOf(&had), had.ID
+			delete(m.left, f.AlertID)
+		} else {
+			came = append(came, f.ID)
 		}
-		if _, err := sqldb.ExecIn(ctx, tx, `DELETE FROM findings WHERE id IN (?)`, ids); err != nil {
+	}
+	gone := slices.Collect(maps.Values(m.left))
+	m.differs = len(came)+len(gone) > 0
+	if err := deleteFindings(ctx, tx, gone); err != nil {
+		return err
+	}
+	for chunk := range slices.Chunk(came, sqldb.RowsPerStatement) {
+		if err := particulars.Copy(ctx, tx, m.job.ID, chunk); err != nil {
+			return err
+		}
+	}
+	return s.insertFindings(ctx, tx, m.reportBatch)
+}
+
+// putStandings updates the findings of a run of which the comparison tells something else than the one before.
+func (s *Store) putStandings(ctx context.Context, tx *sqlx.Tx, m *rematch) error {
+	var changed []standing
+	has := make(map[int64]bool, len(m.alerts))
+	for i, was := range m.before {
+		is := standingOf(m.finding(i))
+		if has[is.AlertID] = true; is != was {
+			changed = append(changed, is)
+		}
+		if is.label() != was.label() {
+			m.renamed[was.label()] = is.label()
+		}
+	}
+	for was := range m.renamed {
+		if !has[was.alert] {
+			m.lost = append(m.lost, was.alert)
+		}
+	}
+	if slices.Sort(m.lost); len(changed) == 0 {
+		return nil
+	}
+	m.differs = true
+	_, err := s.db.ExecGiven(ctx, tx, sqldb.GivenOf("told", standingColumns, changed), `
+		UPDATE findings SET alert_id = w.alert_id, fingerprint = w.fingerprint, baseline_state = w.baseline_state,
+			matched_by = w.matched_by, unresolved = w.unresolved, triage_decision = NULLIF(w.triage_decision, '')
+		FROM told w WHERE findings.id = w.id`)
+	if err != nil {
+		return err
+	}
+	return particulars.Rename(ctx, s.db, tx, m.job.ID, m.renamed.prints())
+}
+
+func (r renaming) prints() map[string]string {
+	prints := make(map[string]string, len(r))
+	for was, is := range r {
+		if was.print != is.print {
+			prints[was.print] = is.print
+		}
+	}
+	return prints
+}
+
+// keepHistory lets a run of a scanner that searches commits have the findings of its base that it does not have any more: they are in
+// history. It returns how many they are, and how many of them are in the tree of the base.
+func keepHistory(ctx context.Context, tx *sqlx.Tx, m *rematch) (known, inTree int, err error) {
+	if m.Coverage == nil || !m.Coverage.Commits || !m.past.found {
+		return 0, 0, nil
+	}
+	var gone []core.Finding
+	err = tx.SelectContext(ctx, &gone, tx.Rebind(`
+		SELECT id, rule_id, snippet, commit_sha FROM findings WHERE job_id = ? AND alert_id NOT IN (
+			SELECT alert_id FROM findings WHERE job_id = ?)`), m.past.base.JobID, m.job.ID)
+	if err != nil || len(gone) == 0 {
+		return 0, 0, err
+	}
+	elsewhere, err := codeOf(ctx, tx, m.job.ID, true)
+	if err != nil {
+		return 0, 0, err
+	}
+	var ids []int64
+	for _, f := range gone {
+		if elsewhere[codeKey{f.RuleID, f.Snippet}] {
+			continue
+		}
+		if ids = append(ids, f.ID); !f.IsPast() {
+			inTree++
+		}
+	}
+	return len(ids), inTree, copyToHistory(ctx, tx, m.job, ids, m.past.base.CommitSHA)
+}
+
+// copyToHistory lets a job have findings of its base, known, in the history that ends at a commit.
+func copyToHistory(ctx context.Context, tx *sqlx.Tx, job core.Job, ids []int64, commit string) error {
+	columns := `alert_id, fingerprint, ` + strings.Join(reportedNames(), ", ")
+	kept := strings.NewReplacer(
+		"baseline_state", "'unchanged'", "matched_by", "'"+string(match.ByKeeping)+"'",
+		"commit_sha", "CASE commit_sha WHEN '' THEN CAST(? AS TEXT) ELSE commit_sha END").Replace(columns)
+	for chunk := range slices.Chunk(ids, sqldb.RowsPerStatement) {
+		_, err := sqldb.ExecIn(ctx, tx, `
+			INSERT INTO findings (scan_id, job_id, `+columns+`)
+			SELECT ?, ?, `+kept+` FROM findings WHERE id IN (?) ORDER BY id`, job.ScanID, job.ID, commit, chunk)
+		if err == nil {
+			err = particulars.Copy(ctx, tx, job.ID, chunk)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// giveAlerts gives an alert to the findings of a report that were not recognised: the one of the project that has the same
-// key, else a new one. It returns the alerts that were found by their key.
-func (s *Store) giveAlerts(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *reportBatch) (found []int64, err error) {
-	lacking := d.lacking()
-	if len(lacking) == 0 {
-		return nil, nil
-	}
-	last, err := lockAlerts(ctx, tx, scan.ProjectID)
-	if err != nil {
-		return nil, fmt.Errorf("numbering alerts: %w", err)
-	}
-	if last > 0 {
-		if found, err = findAlerts(ctx, tx, scan.ProjectID, last, d, lacking); err != nil {
-			return nil, fmt.Errorf("finding alerts: %w", err)
-		}
-		lacking = d.lacking()
-	}
-	if err := s.addAlerts(ctx, tx, scan, last, d, lacking); err != nil {
-		return nil, fmt.Errorf("adding alerts: %w", err)
-	}
-	return found, nil
-}
-
-// toHash are alerts of before secrets had hashes.
-func (d *reportBatch) toHash() (ids []int64) {
-	for _, i := range slices.Concat(d.compared.Hashed, d.hashed) {
-		ids = append(ids, d.alerts[i])
-	}
-	return ids
-}
-
-// lacking are the findings without an alert, in the order of the report.
-func (d *reportBatch) lacking() (list []int) {
-	for i, alert := range d.alerts {
-		if alert == 0 {
-			list = append(list, i)
-		}
-	}
-	return list
-}
-
-// keysPerProject is up to how many alerts of a project, as a multiple of those that are looked for, reading all is faster
-// than looking each up.
-const keysPerProject = 4
-
-// findAlerts gives findings the alerts that the project has under their keys.
-func findAlerts(
-	ctx context.Context, tx *sqlx.Tx, project int64, last int, d *reportBatch, lacking []int,
-) (found []int64, err error) {
-	wanted := newWantedAlerts(d, lacking)
-	const ofProject = `SELECT id, key, secret_hash FROM alerts WHERE project_id = ?`
-	if last <= keysPerProject*len(lacking) {
-		var rows []keyedAlert
-		if err := tx.SelectContext(ctx, &rows, tx.Rebind(ofProject), project); err != nil {
-			return nil, err
-		}
-		return wanted.give(d, rows), nil
-	}
-	var all []keyedAlert
-	for chunk := range slices.Chunk(wanted.keys, sqldb.RowsPerStatement) {
-		var rows []keyedAlert
-		if err := sqldb.SelectIn(ctx, tx, &rows, ofProject+` AND key IN (?)`, project, chunk); err != nil {
-			return nil, err
-		}
-		all = append(all, rows...)
-	}
-	return wanted.give(d, all), nil
-}
-
-// keyedAlert is an alert as findings are given theirs.
-type keyedAlert struct {
-	ID         int64  `db:"id"`
-	Key        string `db:"key"`
-	SecretHash string `db:"secret_hash"`
-}
-
-// wantedAlerts are the keys under which findings may have alerts.
-type wantedAlerts struct {
-	keys        []string
-	own, former map[string]int // findings by their key, and by the one that each had while masks had no key
-}
-
-func newWantedAlerts(d *reportBatch, lacking []int) wantedAlerts {
-	w := wantedAlerts{make([]string, 0, len(lacking)), make(map[string]int, len(lacking)), make(map[string]int)}
-	want := func(keys map[string]int, key string, i int) {
-		keys[key] = i
-		w.keys = append(w.keys, key)
-	}
-	for _, i := range lacking {
-		f := d.finding(i)
-		want(w.own, alerts.Key(f), i)
-		if former := d.compared.Former(i); former != "" {
-			want(w.former, alerts.KeyOf(former, f.Tool), i)
-		}
-	}
-	return w
-}
-
-// give gives findings the alerts of their keys, or else those of the keys of before. Such an alert is that of one secret: of the first
-// that comes.
-func (w wantedAlerts) give(d *reportBatch, rows []keyedAlert) (found []int64) {
-	take := func(keys map[string]int, row keyedAlert) (i int, taken bool) {
-		i, taken = keys[row.Key]
-		if taken = taken && d.alerts[i] == 0; taken {
-			d.alerts[i] = row.ID
-			found = append(found, row.ID)
-		}
-		return i, taken
-	}
-	for _, row := range rows {
-		take(w.own, row)
-	}
-	for _, row := range rows {
-		if i, former := w.former[row.Key]; !former || row.SecretHash != "" && row.SecretHash != d.finding(i).SecretHash {
-			continue
-		}
-		if i, taken := take(w.former, row); taken {
-			d.hashed = append(d.hashed, i)
-		}
-	}
-	return found
-}
-
-// addAlerts makes new alerts of findings, numbered in the order of the report.
-func (s *Store) addAlerts(ctx context.Context, tx *sqlx.Tx, scan core.Scan, last int, d *reportBatch, fresh []int) error {
-	if len(fresh) == 0 {
+// follow lets the runs that were compared with a run, and those that were compared with these, have the labels that its findings have
+// now, and on the default branch what is unresolved after it. It notes their scans.
+func (s *Store) follow(ctx context.Context, tx *sqlx.Tx, m *rematch, touched map[int64]core.Scan) error {
+	touched[m.run.ScanID] = m.run.Scan
+	if !m.differs {
 		return nil
 	}
-	now, author := s.clock.Timestamp(), ""       // of all
-	if d.job.BaselineScanID != nil && !d.known { // otherwise it may have been there before the commit
-		author = scan.CommitAuthor
+	renamed := m.renamed.closed()
+	bases := lateList{m.run}
+	for ; len(bases) > 0 && len(touched) <= maxLate; bases = bases[1:] {
+		after, err := comparedTo(ctx, tx, bases[0])
+		if err != nil {
+			return err
+		}
+		for _, run := range after {
+			if err := s.rename(ctx, tx, m, run, renamed); err != nil {
+				return err
+			}
+			if err := s.markUnresolved(ctx, tx, run.ID, run.Scan, bases[0].complete()); err != nil {
+				return err
+			}
+			touched[run.ScanID] = run.Scan
+		}
+		bases = append(bases, after...)
 	}
-	err := s.db.Load(ctx, tx, sqldb.Bulk{
-		Table: "alerts", Columns: []string{
-			"id", "project_id", "number", "key", "tool", "rule_id", "severity", "title", "file", "line", "state",
-			"first_seen", "first_seen_scan_id", "cve_id", "words", "author", "package",
-		},
-		Rows: len(fresh),
-		Row: func(n int, values []any) []any {
-			f, number := d.finding(fresh[n]), last+1+n
-			state := alerts.StateOf(f.Suppressed == nil, true, *f, nil)
-			return append(values, alerts.IDOf(scan.ProjectID, number), scan.ProjectID, number, alerts.Key(f), f.Tool, f.RuleID,
-				string(f.Severity), f.Title, f.File, f.Line, string(state), now, scan.ID, f.CVEID, alerts.Words(f), author, alerts.PackageOf(f))
-		},
-	})
+	return nil
+}
+
+// comparedTo are the runs that were compared with a run.
+func comparedTo(ctx context.Context, tx *sqlx.Tx, base lateRun) (lateList, error) {
+	var jobs []core.Job
+	err := tx.SelectContext(ctx, &jobs, tx.Rebind(`
+		SELECT `+jobColumns+` FROM scan_jobs WHERE baseline_scan_id = ? AND scanner = ? AND state = 'completed' ORDER BY scan_id LIMIT ?`),
+		base.ScanID, base.Scanner, maxLate)
 	if err != nil {
+		return nil, err
+	}
+	return withScans(ctx, tx, jobs)
+}
+
+// rename gives the findings of a run other labels. m is the run from which these come.
+func (s *Store) rename(ctx context.Context, tx *sqlx.Tx, m *rematch, run lateRun, labels renaming) error {
+	if len(labels) == 0 {
+		return nil
+	}
+	given := sqldb.Given{Name: "moved", Columns: "was BIGINT, alert_id BIGINT, fingerprint TEXT, triage_decision TEXT"}
+	for was, is := range labels {
+		like := core.Finding{AlertID: is.alert}
+		core.PropagateTriage(&like, m.decided)
+		given.Rows = append(given.Rows, []any{was.alert, is.alert, is.print, standingOf(&like).TriageDecision})
+	}
+	n, err := s.db.ExecGiven(ctx, tx, given, `
+		UPDATE findings SET alert_id = w.alert_id, fingerprint = w.fingerprint, triage_decision = NULLIF(w.triage_decision, '')
+		FROM moved w WHERE findings.alert_id = w.was AND findings.scan_id = ? AND findings.job_id + 0 = ?`, run.ScanID, run.ID)
+	if err != nil || n == 0 {
 		return err
 	}
-	for n, i := range fresh {
-		d.alerts[i] = alerts.IDOf(scan.ProjectID, last+1+n)
+	return particulars.Rename(ctx, s.db, tx, run.ID, labels.prints())
+}
+
+// showHeads makes the open alerts of the heads that stand at the commit of a completed scan those that the scan has now.
+func (s *Store) showHeads(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
+	if scan.Status != core.ScanCompleted {
+		return nil
 	}
-	_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE alert_numbers SET last = ? WHERE project_id = ?`), last+len(fresh), scan.ProjectID)
+	refs, err := s.headsAt(ctx, tx, scan)
+	for _, ref := range refs {
+		if err == nil {
+			err = s.showOpenAt(ctx, tx, scan, ref)
+		}
+	}
 	return err
 }

@@ -5,8 +5,8 @@
 // Get answers core.ErrNotFound, List never does. Each method is one transaction. A transaction that decides something
 // loads what the decision needs, has package core decide, and saves the result.
 //
-// Reading order: deliveries.go, intake.go, refs.go, jobs.go, reports.go, baseline.go, verdict.go, alerts.go, statuses.go (the way of
-// a push); status_drift.go (what others posted); projects.go (whom names mean); scans.go, findings.go and project_states.go (lists);
+// Reading order: deliveries.go, intake.go, refs.go, jobs.go, reports.go, comparison.go, baseline.go, verdict.go, alerts.go, statuses.go (the way of
+// a push); posting.go (what holds posting up, and what others posted); projects.go (whom names mean); scans.go, findings.go and project_states.go (lists);
 // triage.go; tracked.go and hooks.go (what is looked after now and then); retention.go.
 package store
 

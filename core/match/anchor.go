@@ -92,6 +92,9 @@ const (
 
 const anchorSize = 8 + 2*2 + 1 + 4 + 2*2*reach // bytes, without the tool's fingerprints
 
+// reportedAnchor is the anchor of a finding of a report.
+func reportedAnchor(f *core.Finding, id identity) anchor { return anchorOf(f, id, f.RuleID) }
+
 func anchorOf(f *core.Finding, id identity, rule string) anchor {
 	a := anchor{key: id.key(), rule: digestWords(rule), message: digestWords(dropPositions(f.Message)), around: f.Surroundings}
 	a.secret = secretHashOf(f.SecretHash)

@@ -2,7 +2,7 @@
 // keeps its fingerprint when its code moves, is indented anew, or its file is renamed. It uses only what the report says
 // and, where known, git's diff.
 //
-// Reading order: match.go, versions.go, passes.go, pairing.go, renames.go, lineage.go, anchor.go, fingerprint.go.
+// Reading order: match.go, again.go, versions.go, passes.go, pairing.go, renames.go, lineage.go, anchor.go, fingerprint.go.
 package match
 
 import (
@@ -16,6 +16,7 @@ type Previous struct {
 	Baseline   Baseline      // of the baseline; empty when the scanner did not complete there: all findings are new, none is fixed
 	Changes    *core.Changes // since the baseline's commit; nil where unknown
 	SameBranch Baseline      // of the last scan of the same branch, unless that is the baseline
+	Later      Baseline      // new ones of scans of later commits that had to do without this one: what the report has of them is new here
 
 	Moved map[string]string // names of files as earlier reports may have them, and as they are in the repository
 
@@ -64,7 +65,9 @@ type Prepared struct{ *matcher }
 
 // Prepare prepares the comparison of a report, which must not change afterwards. This is the larger part of the work and
 // needs only the report, so it can be done before a transaction begins.
-func Prepare(report core.Report) Prepared { return Prepared{newMatcher(report.Len(), report.At)} }
+func Prepare(report core.Report) Prepared {
+	return Prepared{newMatcher(report.Len(), report.At, reportedAnchor)}
+}
 
 // Compare recognises the report's findings among earlier ones.
 //
@@ -82,7 +85,7 @@ func (p Prepared) Compare(past Previous) *Comparison {
 	lines := newLineage(past.Changes)
 	m.outside = past.Outside
 	side := past.Baseline.named(past.Moved)
-	pair := m.run(side, past.Baseline.prints, lines)
+	pair := m.run(past.Baseline, side, lines)
 	for i, old := range pair {
 		if old != none {
 			m.keep(c, i, past.Baseline, old)
@@ -97,20 +100,28 @@ func (p Prepared) Compare(past Previous) *Comparison {
 	c.Absent, c.Unchanged = c.Absent-len(c.Kept), c.Unchanged+len(c.Kept)
 	used := past.Baseline.used()
 	branch := past.SameBranch.without(used)
-	side = branch.named(past.Moved)
-	pair = m.run(side, branch.prints, lineage{})
-	for i, old := range pair {
-		if old != none {
-			m.keep(c, i, branch, old)
-		}
-	}
-	for _, fingerprint := range branch.prints {
-		used[fingerprint] = true
-	}
+	side, pair = m.keepAll(c, branch, past.Moved, used)
 	c.keepWhere(branch, side, pair, lineage{}, core.New, past.Unsearched)
+	m.keepAll(c, past.Later.without(used), past.Moved, used)
+	m.stay(c, used)
 	m.number(c, used)
 	m.reset()
 	return c
+}
+
+// keepAll lets findings be those of a run that is no baseline: they stay new. No other one gets a fingerprint of that run.
+func (m *matcher) keepAll(c *Comparison, before Baseline, moved map[string]string, u used) (side []candidate, pair []int) {
+	side = before.named(moved)
+	pair = m.run(before, side, lineage{})
+	for i, old := range pair {
+		if old != none {
+			m.keep(c, i, before, old)
+		}
+	}
+	for _, fingerprint := range before.prints {
+		u[fingerprint] = true
+	}
+	return side, pair
 }
 
 // keepWhere keeps the findings of trees without a partner in files of which any condition is true that is not nil. side has the

@@ -18,6 +18,8 @@ const none = -1
 // git's diff, an equal line in the same file, in a renamed file, elsewhere.
 type matcher struct {
 	source source
+	anchor func(f *core.Finding, id identity) anchor
+	again  bool // the findings were stored
 	ids    []identity
 	former map[int]identity // of findings with a mask, while masks had no key
 	exact  bool             // the hash of a secret itself is known
@@ -40,17 +42,17 @@ type matcher struct {
 	cellsLeft int // work that may still be done on equal findings
 }
 
-func newMatcher(n int, from source) *matcher {
+func newMatcher(n int, from source, anchor func(f *core.Finding, id identity) anchor) *matcher {
 	m := &matcher{
-		source: from,
-		ids:    make([]identity, n), fresh: make([]candidate, n), former: make(map[int]identity),
+		source: from, anchor: anchor,
+		ids: make([]identity, n), fresh: make([]candidate, n), former: make(map[int]identity),
 	}
 	var mu sync.Mutex // guards former
 	share(n, func(i int, scratch *core.Finding) {
 		f := from(i, scratch)
 		m.ids[i] = identityOf(f, f.RuleID)
 		m.fresh[i] = candidate{
-			place: place{f.File, f.Line}, commit: f.Commit, severity: f.Severity, anchor: anchorOf(f, m.ids[i], f.RuleID),
+			place: place{f.File, f.Line}, commit: f.Commit, severity: f.Severity, anchor: anchor(f, m.ids[i]),
 			absolute: f.About.Absolute, renamed: f.About.FormerRules != "", masked: f.Former != "",
 		}
 		if f.Former != "" {

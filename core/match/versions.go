@@ -12,11 +12,11 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// run returns for each finding the index of its partner among earlier ones, or none. It ignores findings that ended
-// before.
-func (m *matcher) run(earlier []candidate, prints []string, lines lineage) (pair []int) {
+// run returns for each finding the index of its partner among those of the past, or none; earlier are these with the names that their files
+// have in the repository. It ignores findings that ended before.
+func (m *matcher) run(past Baseline, earlier []candidate, lines lineage) (pair []int) {
 	m.lines = lines
-	m.setOld(earlier, prints)
+	m.setOld(earlier, past.prints)
 	m.pair, m.closed = slices.Repeat([]int{none}, len(m.fresh)), make([]bool, len(m.fresh))
 	m.by = make([]Evidence, len(m.fresh))
 	for i := range m.fresh {
@@ -28,9 +28,10 @@ func (m *matcher) run(earlier []candidate, prints []string, lines lineage) (pair
 		m.matchVersion(currentVersion)
 		m.matchFormer()
 		m.matchVersion(secondVersion)
+		m.joinTold(past)
 	}
 	for i := range m.fresh {
-		m.fresh[i].ended = m.pair[i] != none
+		m.fresh[i].ended = m.closed[i] || m.pair[i] != none
 	}
 	return m.pair
 }
@@ -143,7 +144,7 @@ func (m *matcher) undress() {
 	m.dressed = false
 	share(len(m.fresh), func(i int, scratch *core.Finding) {
 		f := m.source(i, scratch)
-		m.fresh[i].anchor = anchorOf(f, m.ids[i], f.RuleID)
+		m.fresh[i].anchor = m.anchor(f, m.ids[i])
 	})
 }
 

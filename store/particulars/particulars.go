@@ -160,6 +160,32 @@ func Copy(ctx context.Context, tx *sqlx.Tx, job int64, ids []int64) error {
 	return nil
 }
 
+// Rename lets what is kept of findings of a job be that of other fingerprints, which are given by those that the findings had.
+func Rename(ctx context.Context, db *sqldb.DB, tx *sqlx.Tx, job int64, prints map[string]string) error {
+	var rows []row
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(prints)), sqldb.RowsPerStatement) {
+		var some []row
+		err := sqldb.SelectIn(ctx, tx, &some, `
+			SELECT fingerprint, details AS packed FROM finding_details WHERE job_id = ? AND fingerprint IN (?)`, job, chunk)
+		if err != nil {
+			return fmt.Errorf("renaming details: %w", err)
+		}
+		rows = append(rows, some...)
+	}
+	stale := slices.AppendSeq(slices.Collect(maps.Keys(prints)), maps.Values(prints))
+	for chunk := range slices.Chunk(stale, sqldb.RowsPerStatement) {
+		if _, err := sqldb.ExecIn(ctx, tx, `DELETE FROM finding_details WHERE job_id = ? AND fingerprint IN (?)`, job, chunk); err != nil {
+			return fmt.Errorf("renaming details: %w", err)
+		}
+	}
+	return db.Load(ctx, tx, sqldb.Bulk{
+		Table: "finding_details", Columns: []string{"job_id", "fingerprint", "details"}, Rows: len(rows),
+		Row: func(i int, values []any) []any {
+			return append(values, job, prints[rows[i].Fingerprint], rows[i].Packed)
+		},
+	})
+}
+
 // Add adds what is kept of findings to them, as it is kept.
 func Add(ctx context.Context, q sqlx.ExtContext, findings []core.Finding) error {
 	jobs := make(map[int64]map[string]int) // numbers in the list by job and fingerprint
