@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -80,29 +79,6 @@ func (s *Store) Keep(ctx context.Context, call core.Call) (core.Receipt, error) 
 	return item.receipt(), nil
 }
 
-// projectOfCall finds the project by the name in a call, which is kept under the project's spelling. A call from which nothing
-// follows makes a configured project known, so that it counts as one that its webhook has called.
-func (s *Store) projectOfCall(ctx context.Context, d *core.Delivery, idle bool) (project core.KeptProject, err error) {
-	if d.Project == "" {
-		return project, nil
-	}
-	project, err = s.projectNamed(ctx, s.db.Urgent(), d.Platform, d.Project)
-	if errors.Is(err, core.ErrNotFound) {
-		if _, configured := s.policies.For(d.Platform, d.Project); !idle || !configured {
-			return project, nil
-		}
-		project, err = s.settleProject(ctx, s.sightingOf(*d, core.Project{Name: d.Project}))
-	}
-	if err != nil {
-		return project, err
-	}
-	d.Project = project.Name
-	if ref := d.Subject().Ref; project.GoneAt == nil && (ref == "" || ref == project.Ref) {
-		d.ProjectID = project.ID
-	}
-	return project, nil
-}
-
 // numberOf is the number of a delivery's project for its row.
 func numberOf(d *core.Delivery) *int64 {
 	if d.ProjectID == 0 {
@@ -122,9 +98,14 @@ func (k *keeping) receipt() core.Receipt {
 	return receipt
 }
 
-// commitKept writes a batch in one transaction, by one statement for all calls and one for their bodies.
-func (s *Store) commitKept(batch []*keeping) error {
-	err := s.commitUrgent(func(ctx context.Context, tx *sqlx.Tx) error { return s.keepBatch(ctx, tx, batch) })
+// commitKept writes a batch in one transaction, by one statement for all calls and one for their bodies, or one for both. Where that is
+// all, it is a transaction by itself: on a busy machine each round trip waits for a processor, and all callers with it.
+func (s *Store) commitKept(batch []*keeping) (err error) {
+	if s.db.Chains() && s.onlyKeeps(batch) {
+		err = s.runUrgent(func(ctx context.Context, q sqlx.ExtContext) error { return s.insertBatch(ctx, q, batch) })
+	} else {
+		err = s.commitUrgent(func(ctx context.Context, tx *sqlx.Tx) error { return s.keepBatch(ctx, tx, batch) })
+	}
 	if err == nil {
 		now := s.Now()
 		s.lastKept.Store(&now)
@@ -138,6 +119,13 @@ func (s *Store) keepBatch(ctx context.Context, tx *sqlx.Tx, batch []*keeping) er
 	if err := s.pinSigning(ctx, tx, batch); err != nil {
 		return err
 	}
+	if err := s.insertBatch(ctx, tx, batch); err != nil {
+		return err
+	}
+	return s.putSecretUsage(ctx, tx, batch)
+}
+
+func (s *Store) insertBatch(ctx context.Context, q sqlx.ExtContext, batch []*keeping) error {
 	first := map[intake.Key]*keeping{}
 	var calls []*keeping
 	for _, item := range batch {
@@ -147,7 +135,7 @@ func (s *Store) keepBatch(ctx context.Context, tx *sqlx.Tx, batch []*keeping) er
 			calls = append(calls, item)
 		}
 	}
-	if err := s.insertCalls(ctx, tx, calls, first); err != nil {
+	if err := s.insertCalls(ctx, q, calls, first); err != nil {
 		return err
 	}
 	for _, item := range batch {
@@ -155,7 +143,7 @@ func (s *Store) keepBatch(ctx context.Context, tx *sqlx.Tx, batch []*keeping) er
 			item.id = first[item.key].id
 		}
 	}
-	return s.putSecretUsage(ctx, tx, batch)
+	return nil
 }
 
 // callRow is a kept call by its key.
@@ -172,28 +160,42 @@ func (r callRow) key() intake.Key {
 	return intake.Key{Platform: r.Platform, Delivery: r.Key, Project: r.Project}
 }
 
-// insertCalls keeps the calls that were not kept before, and finds the others. One that was ignored or set aside is kept
-// anew if it comes again: an administrator has the platform repeat it after correcting the configuration. One that has told
-// where a ref stands must ask for a scan now: nothing else of it is new.
-func (s *Store) insertCalls(ctx context.Context, tx *sqlx.Tx, calls []*keeping, by map[intake.Key]*keeping) error {
+// keepCalls keeps the calls that were not kept before. One that was ignored or set aside is kept anew if it comes again: an
+// administrator has the platform repeat it after correcting the configuration. One that has told where a ref stands must ask for a
+// scan now: nothing else of it is new.
+const keepCalls = `
+	INSERT INTO deliveries (platform, delivery_key, event, project_name, project_id, state, outcome, reason, promised, commit_sha,
+		unnamed, received_at, derived_at, verified_by, signed)
+	SELECT platform, delivery_key, event, project_name, project_id, state, outcome, reason, promised, commit_sha,
+		unnamed, received_at, derived_at, verified_by, signed
+	FROM calls WHERE TRUE
+	ON CONFLICT (platform, delivery_key, project_name) DO UPDATE SET event = excluded.event, state = excluded.state,
+		project_id = COALESCE(excluded.project_id, deliveries.project_id),
+		outcome = excluded.outcome, reason = excluded.reason, error = '', promised = excluded.promised,
+		commit_sha = excluded.commit_sha, unnamed = excluded.unnamed, received_at = excluded.received_at,
+		derived_at = excluded.derived_at, verified_by = excluded.verified_by, signed = excluded.signed
+	WHERE deliveries.state IN ('ignored', 'failed') AND excluded.state = 'kept' AND (NOT deliveries.told OR excluded.promised <> '')
+	RETURNING id, platform, delivery_key, project_name`
+
+// keepBodies keeps the bodies of calls that come with them.
+func keepBodies(bodies string) string {
+	return `INSERT INTO delivery_bodies (delivery_id, packed) ` + bodies + ` ON CONFLICT (delivery_id) DO UPDATE SET packed = excluded.packed`
+}
+
+// insertCalls keeps the calls that were not kept before, and finds the others.
+func (s *Store) insertCalls(ctx context.Context, q sqlx.ExtContext, calls []*keeping, by map[intake.Key]*keeping) error {
 	if len(calls) == 0 {
 		return nil
 	}
+	keep := keepCalls
+	if s.db.Chains() {
+		keep = `, kept AS (` + keepCalls + `), whole AS (` + keepBodies(`SELECT kept.id, calls.packed
+			FROM kept JOIN calls ON calls.delivery_key = kept.delivery_key AND calls.platform = kept.platform
+				AND calls.project_name = kept.project_name WHERE TRUE`) + `)
+			SELECT id, platform, delivery_key, project_name FROM kept`
+	}
 	var kept []callRow
-	err := s.db.SelectGiven(ctx, tx, s.givenCalls(calls), &kept, `
-		INSERT INTO deliveries (platform, delivery_key, event, project_name, project_id, state, outcome, reason, promised, commit_sha,
-			unnamed, received_at, derived_at, verified_by, signed)
-		SELECT platform, delivery_key, event, project_name, project_id, state, outcome, reason, promised, commit_sha,
-			unnamed, received_at, derived_at, verified_by, signed
-		FROM calls WHERE TRUE
-		ON CONFLICT (platform, delivery_key, project_name) DO UPDATE SET event = excluded.event, state = excluded.state,
-			project_id = COALESCE(excluded.project_id, deliveries.project_id),
-			outcome = excluded.outcome, reason = excluded.reason, error = '', promised = excluded.promised,
-			commit_sha = excluded.commit_sha, unnamed = excluded.unnamed, received_at = excluded.received_at,
-			derived_at = excluded.derived_at, verified_by = excluded.verified_by, signed = excluded.signed
-		WHERE deliveries.state IN ('ignored', 'failed') AND excluded.state = 'kept' AND (NOT deliveries.told OR excluded.promised <> '')
-		RETURNING id, platform, delivery_key, project_name`)
-	if err != nil {
+	if err := s.db.SelectGiven(ctx, q, s.givenCalls(calls), &kept, keep); err != nil {
 		return err
 	}
 	bodies := sqldb.Given{Name: "bodies", Columns: "delivery_id BIGINT, packed BYTEA"}
@@ -202,10 +204,8 @@ func (s *Store) insertCalls(ctx context.Context, tx *sqlx.Tx, calls []*keeping, 
 		item.id, item.duplicate = row.ID, false
 		bodies.Rows = append(bodies.Rows, []any{row.ID, item.Raw})
 	}
-	if len(kept) > 0 {
-		if _, err = s.db.ExecGiven(ctx, tx, bodies, `
-			INSERT INTO delivery_bodies (delivery_id, packed) SELECT delivery_id, packed FROM bodies WHERE TRUE
-			ON CONFLICT (delivery_id) DO UPDATE SET packed = excluded.packed`); err != nil {
+	if len(kept) > 0 && !s.db.Chains() {
+		if _, err := s.db.ExecGiven(ctx, q, bodies, keepBodies(`SELECT delivery_id, packed FROM bodies WHERE TRUE`)); err != nil {
 			return err
 		}
 	}
@@ -215,7 +215,7 @@ func (s *Store) insertCalls(ctx context.Context, tx *sqlx.Tx, calls []*keeping, 
 			again = append(again, call.key)
 		}
 	}
-	known, err := s.findCalls(ctx, tx, again)
+	known, err := s.findCalls(ctx, q, again)
 	for _, row := range known {
 		by[row.key()].id = row.ID
 	}
@@ -227,7 +227,7 @@ func (s *Store) givenCalls(calls []*keeping) sqldb.Given {
 		Name: "calls",
 		Columns: "platform TEXT, delivery_key TEXT, event TEXT, project_name TEXT, project_id BIGINT, state TEXT, " +
 			"outcome TEXT, reason TEXT, promised TEXT, commit_sha TEXT, unnamed BOOLEAN, received_at TIMESTAMPTZ, derived_at TIMESTAMPTZ, " +
-			"verified_by TEXT, signed BOOLEAN",
+			"verified_by TEXT, signed BOOLEAN, packed BYTEA",
 		Rows: make([][]any, len(calls)),
 	}
 	now := s.clock.Timestamp()
@@ -239,13 +239,14 @@ func (s *Store) givenCalls(calls []*keeping) sqldb.Given {
 		given.Rows[n] = []any{
 			call.Platform, call.Key, call.Name, call.Project, numberOf(&call.Delivery), call.State, outcome, call.Reason,
 			call.Promised, call.CommitSHA, call.Unnamed, now, derived, call.Verification.Secret(), call.Verification.Signed,
+			call.Raw,
 		}
 	}
 	return given
 }
 
 // findCalls finds the calls that were kept before.
-func (s *Store) findCalls(ctx context.Context, tx *sqlx.Tx, keys []intake.Key) (known []callRow, err error) {
+func (s *Store) findCalls(ctx context.Context, q sqlx.ExtContext, keys []intake.Key) (known []callRow, err error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
@@ -253,7 +254,7 @@ func (s *Store) findCalls(ctx context.Context, tx *sqlx.Tx, keys []intake.Key) (
 	for _, key := range keys {
 		given.Rows = append(given.Rows, []any{key.Platform, key.Delivery, key.Project})
 	}
-	err = s.db.SelectGiven(ctx, tx, given, &known, `
+	err = s.db.SelectGiven(ctx, q, given, &known, `
 		SELECT d.id, d.platform, d.delivery_key, d.project_name, d.state = 'ignored' AS ignored,
 			COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id
 		FROM wanted w

@@ -271,14 +271,16 @@ func (c *explainedConn) analyze(ctx context.Context, query string, args []driver
 	if strings.HasPrefix(strings.TrimSpace(query), "SELECT pg_") {
 		return nil, nil
 	}
-	_, outside := c.explainable.ExecContext(ctx, `SAVEPOINT explaining`, nil) // fails outside of a transaction
-	rows, err := c.rows(ctx, `EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) `+query, args)
-	if outside == nil {
-		_, back := c.explainable.ExecContext(ctx, `ROLLBACK TO SAVEPOINT explaining`, nil)
-		err = errors.Join(err, back)
+	end := `ROLLBACK TO SAVEPOINT explaining`
+	if _, outside := c.explainable.ExecContext(ctx, `SAVEPOINT explaining`, nil); outside != nil { // of a transaction
+		end = `ROLLBACK`
+		if _, err := c.explainable.ExecContext(ctx, `BEGIN`, nil); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
+	rows, err := c.rows(ctx, `EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) `+query, args)
+	if _, back := c.explainable.ExecContext(ctx, end, nil); err != nil || back != nil {
+		return nil, errors.Join(err, back)
 	}
 	var plans []struct{ Plan planNode }
 	if err := json.Unmarshal(fmt.Append(nil, rows[0][0]), &plans); err != nil {

@@ -373,3 +373,26 @@ func (n namedProjects) idsTo(where *sqldb.Conditions) {
 	}
 	where.Add(n.given != "", `project_id IN (`+sqldb.IDs(ids)+`)`)
 }
+
+// projectOfCall finds the project by the name in a call, which is kept under the project's spelling. A call from which nothing
+// follows makes a configured project known, so that it counts as one that its webhook has called.
+func (s *Store) projectOfCall(ctx context.Context, d *core.Delivery, idle bool) (project core.KeptProject, err error) {
+	if d.Project == "" {
+		return project, nil
+	}
+	project, err = s.projectNamed(ctx, s.db.Urgent(), d.Platform, d.Project)
+	if errors.Is(err, core.ErrNotFound) {
+		if _, configured := s.policies.For(d.Platform, d.Project); !idle || !configured {
+			return project, nil
+		}
+		project, err = s.settleProject(ctx, s.sightingOf(*d, core.Project{Name: d.Project}))
+	}
+	if err != nil {
+		return project, err
+	}
+	d.Project = project.Name
+	if ref := d.Subject().Ref; project.GoneAt == nil && (ref == "" || ref == project.Ref) {
+		d.ProjectID = project.ID
+	}
+	return project, nil
+}

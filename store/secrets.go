@@ -61,6 +61,17 @@ func (s *Store) isWritten(what writtenKey, now time.Time) bool {
 	return known && now.Sub(at) < writeEvery
 }
 
+// onlyKeeps tells whether there is nothing to write of a batch but its calls: pinSigning and putSecretUsage would do nothing.
+func (s *Store) onlyKeeps(batch []*keeping) bool {
+	now := s.clock.Timestamp()
+	return !slices.ContainsFunc(batch, func(item *keeping) bool {
+		d := &item.Delivery
+		pins := d.Verification.MaySign && d.Project != "" &&
+			(!d.Verification.Signed || d.ProjectID != 0 && !s.isWritten(pinOf(d), now))
+		return pins || item.refused != "" || d.Verification.SecretID != "" && !s.isWritten(useOf(d), now)
+	})
+}
+
 // rememberBatch remembers what a batch that is on disk has written.
 func (s *Store) rememberBatch(batch []*keeping) {
 	now := s.clock.Timestamp()

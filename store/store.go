@@ -267,6 +267,15 @@ func (s *Store) commitUrgent(work func(context.Context, *sqlx.Tx) error) error {
 	return err
 }
 
+// runUrgent is commitUrgent for one statement, which needs no transaction.
+func (s *Store) runUrgent(work func(context.Context, sqlx.ExtContext) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), intakeTimeout)
+	defer cancel()
+	err := sqldb.Retry(func() error { return sqldb.Classify(work(ctx, s.db.Urgent())) })
+	s.noteWrite(err)
+	return err
+}
+
 // writeIn is write, once one of the slots for this kind of work is free.
 func (s *Store) writeIn(ctx context.Context, slots sqldb.Slots, work func(*sqlx.Tx) error) error {
 	release, err := slots.Take(ctx)

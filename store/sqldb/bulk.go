@@ -118,33 +118,33 @@ func (g Given) Insert(table string) string {
 }
 
 // SelectGiven runs a query that reads given, and scans all rows into dest.
-func (db *DB) SelectGiven(ctx context.Context, tx *sqlx.Tx, given Given, dest any, query string, args ...any) error {
-	with, all, done, err := db.give(ctx, tx, given, args)
+func (db *DB) SelectGiven(ctx context.Context, q sqlx.ExtContext, given Given, dest any, query string, args ...any) error {
+	with, all, done, err := db.give(ctx, q, given, args)
 	if err != nil {
 		return err
 	}
 	defer done()
-	return tx.SelectContext(ctx, dest, tx.Rebind(with+query), all...)
+	return sqlx.SelectContext(ctx, q, dest, q.Rebind(with+query), all...)
 }
 
 // ExecGiven runs a statement that reads given, and returns how many rows it changed.
-func (db *DB) ExecGiven(ctx context.Context, tx *sqlx.Tx, given Given, statement string, args ...any) (int64, error) {
-	with, all, done, err := db.give(ctx, tx, given, args)
+func (db *DB) ExecGiven(ctx context.Context, q sqlx.ExtContext, given Given, statement string, args ...any) (int64, error) {
+	with, all, done, err := db.give(ctx, q, given, args)
 	if err != nil {
 		return 0, err
 	}
 	defer done()
-	return Exec(ctx, tx, with+statement, all...)
+	return Exec(ctx, q, with+statement, all...)
 }
 
 // give begins a statement with the given rows: PostgreSQL gets an array for each column, SQLite reads a virtual table.
-func (db *DB) give(ctx context.Context, tx *sqlx.Tx, given Given, args []any) (with string, all []any, done func(), err error) {
+func (db *DB) give(ctx context.Context, q sqlx.ExtContext, given Given, args []any) (with string, all []any, done func(), err error) {
 	names, types := given.columns()
 	list := strings.Join(names, ", ")
 	head := `WITH ` + given.Name + ` (` + list + `) AS (SELECT `
 	if !db.copies {
 		table := `temp.given_` + given.Name + `_` + strings.Join(names, `_`)
-		done, err := db.rows.serve(ctx, tx, table, &Bulk{Columns: names, Rows: len(given.Rows), Row: given.row})
+		done, err := db.rows.serve(ctx, q, table, &Bulk{Columns: names, Rows: len(given.Rows), Row: given.row})
 		return head + list + ` FROM ` + table + `) `, args, done, err
 	}
 	arrays := make([]string, len(names))
@@ -242,9 +242,9 @@ type rowSource struct {
 }
 
 // serve makes a virtual table where the connection has none yet, from which the rows are read until they are done with.
-func (r *rowSource) serve(ctx context.Context, tx *sqlx.Tx, table string, b *Bulk) (done func(), err error) {
+func (r *rowSource) serve(ctx context.Context, q sqlx.ExtContext, table string, b *Bulk) (done func(), err error) {
 	columns := strings.Join(b.Columns, ", ")
-	_, err = tx.ExecContext(ctx, `CREATE VIRTUAL TABLE IF NOT EXISTS `+table+` USING `+rowModule+`(`+columns+`)`)
+	_, err = q.ExecContext(ctx, `CREATE VIRTUAL TABLE IF NOT EXISTS `+table+` USING `+rowModule+`(`+columns+`)`)
 	if err != nil {
 		return nil, err
 	}

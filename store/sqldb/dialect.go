@@ -24,6 +24,7 @@ type dialect struct {
 	serverTime   string     // asks a server for its time
 	copies       bool       // rows in bulk come by COPY
 	rows         *rowSource // where an embedded database reads rows in bulk
+	chains       bool       // a statement may insert into several tables
 	tableScans   string     // permits plans that read whole tables, until the transaction ends
 }
 
@@ -31,7 +32,7 @@ var (
 	postgres = dialect{
 		name: "postgres", driver: "postgres", migrate: "postgres",
 		ForUpdate: "FOR UPDATE", SkipLocked: "FOR UPDATE SKIP LOCKED", ForKeyShare: "FOR KEY SHARE", maxConns: 14, reserved: 2,
-		copies: true, serverTime: `SELECT clock_timestamp()`,
+		copies: true, chains: true, serverTime: `SELECT clock_timestamp()`,
 		tableScans: `SET LOCAL work_mem = '64MB'; SET LOCAL enable_seqscan = on; SET LOCAL enable_bitmapscan = on;
 			SET LOCAL enable_mergejoin = on; SET LOCAL enable_hashjoin = on`,
 	}
@@ -42,6 +43,10 @@ var (
 
 // Embedded tells whether the database is a file that one process serves.
 func (d dialect) Embedded() bool { return d.file != "" }
+
+// Chains tells whether one statement may insert into several tables, WITH … AS (INSERT …). It needs no transaction, and is one round
+// trip to the server and back. An embedded database has neither.
+func (d dialect) Chains() bool { return d.chains }
 
 // LockKey takes an advisory lock until the transaction ends. key is an SQL expression for a text, over the rows that the
 // clause from selects with its arguments: no row, no lock. SQLite has one writer at a time and needs none.

@@ -106,8 +106,8 @@ func In(engine, query string, args []any) (string, []any, error) {
 }
 
 // Exec runs a statement and returns how many rows it changed.
-func Exec(ctx context.Context, tx *sqlx.Tx, statement string, args ...any) (int64, error) {
-	result, err := tx.ExecContext(ctx, tx.Rebind(statement), args...)
+func Exec(ctx context.Context, q sqlx.ExtContext, statement string, args ...any) (int64, error) {
+	result, err := q.ExecContext(ctx, q.Rebind(statement), args...)
 	if err != nil {
 		return 0, err
 	}
