@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -70,4 +74,53 @@ func (w *world) protects(name string, header http.Header) {
 	if header.Get("X-Request-Id") == "" && name != "GET /scans/" { // the router leads to /scans by itself
 		w.Errorf("%s: it has no request id", name)
 	}
+}
+
+// Each statement of the threat model names the tests behind it, and there are such tests.
+func TestThreatModelNamesItsTests(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, model, found := strings.Cut(string(text), "## Threat model\n")
+	model, _, whole := strings.Cut(model, "\nNot defended:")
+	if !found || !whole {
+		t.Fatal("SECURITY.md has no threat model")
+	}
+	known, name := testNames(t), regexp.MustCompile("`(Test[A-Za-z0-9]+)`")
+	statements := regexp.MustCompile(`\n(?:- |\n)`).Split(model, -1)
+	for _, statement := range statements[2:] { // after the introduction
+		named := name.FindAllStringSubmatch(statement, -1)
+		admitted := strings.Contains(statement, "can bring any report") || !strings.Contains(statement, ".") ||
+			strings.HasPrefix(statement, "**") && !strings.Contains(statement, "`") // a headline, or what is not defended
+		if len(named) == 0 && !admitted {
+			t.Errorf("no test is named behind: %s", statement)
+		}
+		for _, n := range named {
+			if !known[n[1]] {
+				t.Errorf("there is no %s, behind: %s", n[1], statement)
+			}
+		}
+	}
+}
+
+// testNames are those of all tests of the repository.
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
+	names, function := map[string]bool{}, regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
+	err := filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, found := range function.FindAllStringSubmatch(string(source), -1) {
+			names[found[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }

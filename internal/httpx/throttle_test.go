@@ -92,7 +92,8 @@ func TestLoginThrottleDelaysCrowds(t *testing.T) {
 func TestLoginThrottleForgetsNetworks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		throttle := httpx.NewLoginThrottle()
+		throttle, start := httpx.NewLoginThrottle(), time.Now()
+		throttle.Now = func() time.Time { return start } // nothing else lets a network begin anew
 		for range 10 {
 			throttle.Failed(t.Context(), "192.0.2.1")
 		}

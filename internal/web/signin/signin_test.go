@@ -1,6 +1,7 @@
 package signin_test
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -142,6 +143,29 @@ func TestCookieIsOfTheHost(t *testing.T) {
 		}
 		if !d.knows(cookie, "") {
 			t.Errorf("%s: the session is not known", public)
+		}
+	}
+}
+
+// Who reads the database cannot log in with what is in it.
+func TestDatabaseOpensNoSession(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t, "https://scanhook.example")
+	cookie := d.login()
+	list, err := d.Store.ListSessions(t.Context(), "", 10)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("sessions: %+v, %v", list, err)
+	}
+	_, began, _ := strings.Cut(cookie.Value, ".")
+	kept := fmt.Sprintf("%+v", list[0])
+	if secret := strings.TrimSuffix(cookie.Value, "."+began); strings.Contains(kept, secret) || strings.Contains(kept, token) {
+		t.Errorf("the database has %s", kept)
+	}
+	for _, value := range []string{list[0].Key, list[0].Key + "." + began, list[0].Key[:26] + "." + began} {
+		stolen := *cookie
+		stolen.Value = value
+		if d.knows(&stolen, "navigate") {
+			t.Errorf("%q opens a session", value)
 		}
 	}
 }
