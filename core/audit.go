@@ -62,6 +62,11 @@ func AuditOf(scan Scan, actor string, action AuditAction) AuditEvent {
 	}
 }
 
+// SubjectOf names a finding in the audit.
+func SubjectOf(f Finding) string {
+	return fmt.Sprintf("finding %d (%s in %s:%d)", f.ID, f.RuleID, f.File, f.Line)
+}
+
 // AuditOfReport is the event of an uploaded report. The job is as it was before.
 func AuditOfReport(scan Scan, before Job, report Report) AuditEvent {
 	event := AuditOf(scan, report.By, AuditReport)

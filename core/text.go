@@ -206,3 +206,14 @@ func OnlyBMP(text string) string {
 		return r
 	}, text)
 }
+
+// checkText refuses NUL, which no database stores, and texts above the limit.
+func checkText(name, text string, limit int) error {
+	switch {
+	case len(text) > limit:
+		return fmt.Errorf("%w: %s has %d bytes, at most %d are kept", ErrInvalid, name, len(text), limit)
+	case strings.ContainsRune(text, 0):
+		return fmt.Errorf("%w: %s contains a NUL character", ErrInvalid, name)
+	}
+	return nil
+}

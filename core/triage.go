@@ -119,6 +119,8 @@ type TriageDecision struct {
 	FindingID int64        `db:"finding_id"` // the finding that was judged; it may have been deleted
 	Timestamp time.Time    `db:"timestamp"`
 	Batch     string       `db:"batch"` // of decisions that were made together, and are withdrawn together; empty for one alone
+
+	ProposedBy string `db:"proposed_by"` // who proposed what Author approved; empty where one decided alone
 	Dismissal
 }
 
@@ -144,15 +146,6 @@ func PrevailingDecision(decisions []TriageDecision) *TriageDecision {
 		}
 	}
 	return prevailing
-}
-
-// PropagateTriage sets the decision that was made about the same finding in other scans of the project. The keys of decided
-// are alerts. An AI's dismissal is not propagated to a finding that only people may dismiss.
-func PropagateTriage(f *Finding, decided map[int64]TriageDecision) {
-	decision, ok := decided[f.AlertID]
-	if ok && (decision.Source != ByAI || decision.Decision != FalsePositive || f.AIMayDismiss()) {
-		f.TriageDecision = &decision.Decision
-	}
 }
 
 // Feedback is a person's decision on a finding. Its db tags are the columns of the table feedbacks.
@@ -223,10 +216,13 @@ type TriageEvent struct {
 	PropagatedFrom *int64       `db:"-"` // the finding on which a propagated decision was made
 }
 
+// Proposing is what changes begin with that only say what waits for a second person.
+const Proposing = `{"proposed":`
+
 // For is the event in the history of one finding of the alert.
 func (e TriageEvent) For(finding int64) TriageEvent {
 	e.Origin = e.Source
-	if e.FindingID == finding || e.Remarks() {
+	if e.FindingID == finding || e.Remarks() || strings.HasPrefix(e.Changes, Proposing) {
 		return e
 	}
 	return e.propagatedTo(finding)
@@ -297,17 +293,6 @@ func Remark(alert, finding int64, decision *Triage, author, comment string, now 
 // Remarks tells whether the event is a comment that changed nothing.
 func (e TriageEvent) Remarks() bool { return e.Changes == "{}" }
 
-// checkText refuses NUL, which no database stores, and texts above the limit.
-func checkText(name, text string, limit int) error {
-	switch {
-	case len(text) > limit:
-		return fmt.Errorf("%w: %s has %d bytes, at most %d are kept", ErrInvalid, name, len(text), limit)
-	case strings.ContainsRune(text, 0):
-		return fmt.Errorf("%w: %s contains a NUL character", ErrInvalid, name)
-	}
-	return nil
-}
-
 // Change leaves a field as it is, sets it or empties it. The zero value leaves it as it is.
 type Change[T comparable] struct {
 	Set   bool
@@ -324,6 +309,7 @@ type TriageUpdate struct {
 	Comment string
 
 	TriageDecision   Change[Triage] // emptied by a person, it is withdrawn, and the machines' decision counts again
+	ProposedBy       string         // who proposed what Author approves; empty where nobody did
 	Dismissal                       // of the decision
 	AIVerdict        Change[string]
 	AIConfidence     Change[float64] // 0–1
@@ -385,11 +371,17 @@ func Uncommented(n int) error {
 
 // Silent tells whether the update dismisses and does not say why. The reasoning of an AI says why.
 func (u TriageUpdate) Silent() bool {
-	decision, why := u.TriageDecision.Value, u.Comment
+	why := u.Comment
 	if u.Source == ByAI && u.AIReasoning.Value != nil {
 		why += *u.AIReasoning.Value
 	}
-	return decision != nil && (*decision == FalsePositive || u.Reason != "") && strings.TrimSpace(why) == ""
+	return u.Dismisses() && strings.TrimSpace(why) == ""
+}
+
+// Dismisses tells whether the update keeps findings from counting.
+func (u TriageUpdate) Dismisses() bool {
+	decision := u.TriageDecision.Value
+	return decision != nil && (*decision == FalsePositive || u.Reason != "")
 }
 
 // Triaged is a finding with what a triage update of it depends on.
@@ -410,13 +402,26 @@ type TriageChange struct {
 	Scans     []int64 // to be judged again, the finding's own first
 }
 
-// Triage applies the update to a finding, and its decision to the same finding in other scans. ErrUncommented where it has to say why.
-func (u TriageUpdate) Triage(t Triaged, now time.Time) (c TriageChange, err error) {
+// Admit is nil for an update that may be made of a finding. ErrUncommented where it has to say why.
+func (u TriageUpdate) Admit(t Triaged, now time.Time) error {
 	if err := u.checkEnd(now); err != nil {
-		return c, err
+		return err
 	}
-	if u.Silent() && (t.Finding.NeedsComment() || slices.ContainsFunc(t.Same, Finding.NeedsComment)) {
-		return c, ErrUncommented
+	if u.Silent() && t.Any(Finding.NeedsComment) {
+		return ErrUncommented
+	}
+	return nil
+}
+
+// Any tells whether something holds for the finding in one of the scans that a decision reaches.
+func (t Triaged) Any(holds func(Finding) bool) bool {
+	return holds(t.Finding) || slices.ContainsFunc(t.Same, holds)
+}
+
+// Triage applies the update to a finding, and its decision to the same finding in other scans.
+func (u TriageUpdate) Triage(t Triaged, now time.Time) (c TriageChange, err error) {
+	if err := u.Admit(t, now); err != nil {
+		return c, err
 	}
 	finding := t.Finding
 	decisions, changed := u.Apply(&finding, t.Decisions)
@@ -529,6 +534,9 @@ func (u TriageUpdate) applyDecision(f *Finding, decisions []TriageDecision, chan
 	case ByPerson:
 		changed["user_verdict"] = decision.Value
 		u.note(changed)
+		if u.ProposedBy != "" {
+			changed["proposed_by"] = u.ProposedBy
+		}
 		return u.replaceDecisions(f, decisions, u.Source, decision.Value, u.Source)
 	}
 	i := slices.IndexFunc(decisions, func(d TriageDecision) bool { return d.Source.weight() == u.Source.weight() })
@@ -554,7 +562,7 @@ func (u TriageUpdate) replaceDecisions(f *Finding, decisions []TriageDecision, s
 		AlertID: f.AlertID, Source: source, Decision: *decision, Author: u.Author, Comment: u.Comment, FindingID: f.ID,
 	}
 	if source == u.Source { // an exploit dismisses nothing
-		made.Dismissal = u.InUTC()
+		made.Dismissal, made.ProposedBy = u.InUTC(), u.ProposedBy
 	}
 	return append(decisions, made)
 }
@@ -562,7 +570,7 @@ func (u TriageUpdate) replaceDecisions(f *Finding, decisions []TriageDecision, s
 // AuditEvent is the event of a triage update; changed is the result of Apply.
 func (u TriageUpdate) AuditEvent(scan Scan, finding Finding, changed map[string]any) AuditEvent {
 	event := AuditOf(scan, u.Author, AuditTriage)
-	event.Subject = fmt.Sprintf("finding %d (%s in %s:%d)", finding.ID, finding.RuleID, finding.File, finding.Line)
+	event.Subject = SubjectOf(finding)
 	fields := []string{}
 	for field, value := range changed {
 		switch said := value.(type) {
@@ -574,6 +582,8 @@ func (u TriageUpdate) AuditEvent(scan Scan, finding Finding, changed map[string]
 			}
 		case Reason:
 			field += " " + string(said)
+		case string: // proposed_by
+			field += " " + said
 		case time.Time:
 			field += " " + said.Format(time.RFC3339)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -13,7 +12,9 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/alerts"
+	"github.com/scanhook/scanhook/core/approval"
 	"github.com/scanhook/scanhook/store/catalog"
+	"github.com/scanhook/scanhook/store/decisions"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -320,7 +321,7 @@ func loadStates(ctx context.Context, tx *sqlx.Tx, ids []int64, present map[int64
 	if err != nil {
 		return nil, err
 	}
-	decided, err := decisionsOn(ctx, tx, ids)
+	decided, err := decisions.MadeOn(ctx, tx, ids)
 	states := map[alerts.State][]int64{}
 	for _, alert := range list {
 		like := core.Finding{Severity: alert.Severity, KEV: alert.KEV}
@@ -428,6 +429,7 @@ type AlertStory struct {
 	Project  core.KeptProject
 	Heads    []AlertHead          // where it is open, at most maxHeads
 	Decision *core.TriageDecision // that prevails; nil where nobody has decided
+	Waiting  *approval.Proposal   // a dismissal that waits for a second person; nil for none
 	Events   []core.TriageEvent   // the oldest first, at most maxEvents
 	First    *core.Scan           // that saw it first; nil if it was removed
 	LastScan string               // reference_id of one of the last that saw it; empty if that was removed
@@ -515,11 +517,14 @@ func (s *Store) loadAlertScans(ctx context.Context, story *AlertStory) error {
 }
 
 func (s *Store) loadAlertWords(ctx context.Context, story *AlertStory) error {
-	decided, err := decisionsOn(ctx, s.db, []int64{story.ID})
+	decided, err := decisions.MadeOn(ctx, s.db, []int64{story.ID})
 	if err != nil {
 		return err
 	}
 	story.Decision = core.PrevailingDecision(decided[story.ID])
+	if story.Waiting, err = decisions.WaitingOn(ctx, s.db, story.ID); err != nil {
+		return err
+	}
 	story.Events, err = s.listEvents(ctx, []int64{story.ID}, maxEvents)
 	for i, event := range story.Events {
 		story.Events[i] = event.For(event.FindingID)
@@ -527,64 +532,11 @@ func (s *Store) loadAlertWords(ctx context.Context, story *AlertStory) error {
 	return err
 }
 
-var decisionColumns = sqldb.ColumnsOf[core.TriageDecision]()
-
 func alertsOf(findings []core.Finding) (ids []int64) {
 	for _, f := range findings {
 		ids = append(ids, f.AlertID)
 	}
 	return ids
-}
-
-// decisionsOn are the decisions on some alerts, in the order in which they were made.
-func decisionsOn(ctx context.Context, q sqlx.ExtContext, ids []int64) (map[int64][]core.TriageDecision, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	var list []core.TriageDecision
-	err := sqldb.SelectIn(ctx, q, &list, `SELECT `+decisionColumns+` FROM alert_decisions WHERE alert_id IN (?) ORDER BY id`, ids)
-	return byAlert(list), err
-}
-
-// decisionsIn are the prevailing decisions of a scan's project, by alert.
-func (s *Store) decisionsIn(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (map[int64]core.TriageDecision, error) {
-	var list []core.TriageDecision // as far as the rule asks
-	err := tx.SelectContext(ctx, &list, tx.Rebind(`
-		SELECT alert_id, source, decision FROM alert_decisions WHERE project_id = ? ORDER BY id`), scan.ProjectID)
-	return prevailing(byAlert(list)), err
-}
-
-// DecisionsOn are the prevailing decisions on alerts of a list, by their ids.
-func (s *Store) DecisionsOn(ctx context.Context, items []catalog.Item) (map[int64]core.TriageDecision, error) {
-	found := map[int64]core.TriageDecision{}
-	for chunk := range slices.Chunk(items, sqldb.RowsPerStatement) {
-		ids := make([]int64, len(chunk))
-		for i, item := range chunk {
-			ids[i] = item.ID
-		}
-		decided, err := decisionsOn(ctx, s.db, ids)
-		if err != nil {
-			return nil, fmt.Errorf("reading decisions: %w", sqldb.Classify(err))
-		}
-		maps.Copy(found, prevailing(decided))
-	}
-	return found, nil
-}
-
-func byAlert(list []core.TriageDecision) map[int64][]core.TriageDecision {
-	decided := map[int64][]core.TriageDecision{}
-	for _, decision := range list {
-		decided[decision.AlertID] = append(decided[decision.AlertID], decision)
-	}
-	return decided
-}
-
-func prevailing(decided map[int64][]core.TriageDecision) map[int64]core.TriageDecision {
-	prevail := make(map[int64]core.TriageDecision, len(decided))
-	for alert, decisions := range decided {
-		prevail[alert] = *core.PrevailingDecision(decisions)
-	}
-	return prevail
 }
 
 var eventColumns = sqldb.ColumnsOf[core.TriageEvent]()
@@ -596,4 +548,39 @@ func (s *Store) listEvents(ctx context.Context, ids []int64, limit int) (list []
 			SELECT `+eventColumns+` FROM triage_events WHERE alert_id IN (?) ORDER BY id LIMIT ?`, ids, limit)
 	}
 	return list, sqldb.Classify(err)
+}
+
+// ListTriage returns the history of a finding, the oldest event first: what was said of it, and what was decided on the same
+// finding in other scans. after is the id of the last event already read. A finding that does not exist has no history.
+func (s *Store) ListTriage(ctx context.Context, finding, after int64, limit int) ([]core.TriageEvent, error) {
+	list := []core.TriageEvent{}
+	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
+		SELECT `+eventColumns+` FROM triage_events
+		WHERE alert_id = (SELECT alert_id FROM findings WHERE findings.id = ?) AND (finding_id = ? OR decides OR changes = '{}') AND id > ?
+		ORDER BY id LIMIT ?`), finding, finding, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("listing triage: %w", sqldb.Classify(err))
+	}
+	for i, event := range list {
+		list[i] = event.For(finding)
+	}
+	return list, nil
+}
+
+// ListHistories returns the histories of several findings, by their ids, the oldest event first; of all their alerts at most
+// limit events.
+func (s *Store) ListHistories(ctx context.Context, findings []core.Finding, limit int) (map[int64][]core.TriageEvent, error) {
+	events, err := s.listEvents(ctx, alertsOf(findings), limit)
+	if err != nil {
+		return nil, fmt.Errorf("listing histories: %w", err)
+	}
+	histories := map[int64][]core.TriageEvent{}
+	for _, event := range events {
+		for _, f := range findings {
+			if event.AlertID == f.AlertID && (event.Decides || event.Remarks() || event.FindingID == f.ID) {
+				histories[f.ID] = append(histories[f.ID], event.For(f.ID))
+			}
+		}
+	}
+	return histories, nil
 }

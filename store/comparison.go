@@ -12,6 +12,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/core/match"
+	"github.com/scanhook/scanhook/store/decisions"
 	"github.com/scanhook/scanhook/store/particulars"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -60,7 +61,7 @@ func (s *Store) compareReport(
 	if err := past.loadForeign(ctx, tx, scan, job); err != nil {
 		return past, fmt.Errorf("reading the baseline of other categories: %w", err)
 	}
-	decided, err := s.decisionsIn(ctx, tx, scan)
+	decided, err := decisions.In(ctx, tx, scan.ProjectID, s.policyOf(scan).Approval)
 	if err != nil {
 		return past, err
 	}
@@ -86,15 +87,15 @@ type reportBatch struct {
 	later      match.Baseline // what later commits brought, as far as they were compared without this one
 	job        core.Job
 	compared   *match.Comparison
-	known      bool                          // new findings count as known
-	unresolved map[int64]bool                // alerts that are unresolved after the baseline
-	kept       []core.Finding                // of earlier scans, in files that were not searched; they come after those of the report
-	hashed     []int                         // findings whose alerts are of before secrets had hashes
-	alerts     []int64                       // of the findings, by their number in the report; 0 where not known yet
-	bare       map[int]bool                  // findings, by their number in the report, that the baseline's scanner suppressed
-	decided    map[int64]core.TriageDecision // what holds in the project, by alert
-	ids        map[int]int64                 // of the findings that the job has already, by their number in the report
-	tally      *core.ReportTally             // of the findings that were inserted
+	known      bool              // new findings count as known
+	unresolved map[int64]bool    // alerts that are unresolved after the baseline
+	kept       []core.Finding    // of earlier scans, in files that were not searched; they come after those of the report
+	hashed     []int             // findings whose alerts are of before secrets had hashes
+	alerts     []int64           // of the findings, by their number in the report; 0 where not known yet
+	bare       map[int]bool      // findings, by their number in the report, that the baseline's scanner suppressed
+	decided    decisions.Decided // what holds in the project
+	ids        map[int]int64     // of the findings that the job has already, by their number in the report
+	tally      *core.ReportTally // of the findings that were inserted
 	scratch    core.Finding
 }
 
@@ -104,7 +105,7 @@ func newReportBatch(report core.Report) *reportBatch {
 }
 
 // compare matches the findings with those before, and takes over what was decided on them.
-func (d *reportBatch) compare(past match.Previous, decided map[int64]core.TriageDecision, gate core.Gate) {
+func (d *reportBatch) compare(past match.Previous, decided decisions.Decided, gate core.Gate) {
 	d.compared, d.decided, d.tally = d.examined.Compare(past), decided, &core.ReportTally{Gate: gate}
 }
 
@@ -157,7 +158,7 @@ func (d *reportBatch) finding(i int) *core.Finding {
 	}
 	f.ID, f.ScanID, f.JobID, f.AlertID = d.ids[i], d.job.ScanID, d.job.ID, d.alerts[i]
 	f.Unresolved = f.BaselineState == core.Unchanged && d.unresolved[f.AlertID]
-	core.PropagateTriage(f, d.decided)
+	d.decided.Propagate(f)
 	return f
 }
 
@@ -173,7 +174,7 @@ func (d *reportBatch) moved() (list []int64) {
 
 // wholeTally returns the report's tally, or nil if stored findings or triage decisions also count.
 func (d *reportBatch) wholeTally() *core.ReportTally {
-	if len(d.decided) > 0 || len(d.ids) > 0 {
+	if len(d.decided.ByAlert) > 0 || len(d.ids) > 0 {
 		return nil
 	}
 	return d.tally

@@ -10,6 +10,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/decisions"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -159,11 +160,12 @@ func (s *Store) addHistory(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job
 	if past.Baseline, err = selectBaseline(ctx, tx, completeRun{ScanID: scan.ID, JobID: job.ID, NumFindings: job.NumFindings}, past.Baseline); err != nil {
 		return 0, err
 	}
-	decided, err := s.decisionsIn(ctx, tx, scan)
+	policy := s.policyOf(scan)
+	decided, err := decisions.In(ctx, tx, scan.ProjectID, policy.Approval)
 	if err != nil {
 		return 0, err
 	}
-	d.compare(past.Previous, decided, s.policyOf(scan).Gate)
+	d.compare(past.Previous, decided, policy.Gate)
 	d.alerts = d.compared.Alerts()
 	for i, alert := range d.alerts {
 		if alert != 0 { // it is one of the job's findings

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +13,9 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/core/approval"
 	"github.com/scanhook/scanhook/core/timeline"
+	"github.com/scanhook/scanhook/store/decisions"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -259,4 +262,152 @@ func (s *Store) recordOf(ctx context.Context, scan core.Scan) (facts timeline.Re
 		SELECT `+auditColumns+` FROM audit_events WHERE reference_id = ? AND action <> ? ORDER BY id DESC LIMIT ?`),
 		scan.ReferenceID, core.AuditTriage, maxExplained)
 	return facts, err
+}
+
+// Opinion is what somebody says of a proposal that they have seen.
+type Opinion struct {
+	FindingID, ProposalID int64
+	Author, Comments      string
+}
+
+// ApproveProposal makes a dismissal that waits a decision, as RecordFeedback does. core.ErrForbidden for who proposed it, core.ErrNotFound
+// where none waits, core.ErrConflict where it is another one.
+func (s *Store) ApproveProposal(ctx context.Context, o Opinion) (Triaged, error) {
+	found, err := s.GetFinding(ctx, o.FindingID)
+	if err != nil {
+		return Triaged{}, err
+	}
+	feedback, err := found.Waiting.Approve(o.FindingID, o.ProposalID, o.Author, o.Comments)
+	if err != nil {
+		return Triaged{}, fmt.Errorf("approving a dismissal: %w", err)
+	}
+	return s.RecordFeedback(ctx, feedback)
+}
+
+// RefuseProposal ends that a dismissal waits: who proposed it took it back, or somebody refused it. Errors are those of ApproveProposal.
+func (s *Store) RefuseProposal(ctx context.Context, o Opinion) (after Triaged, err error) {
+	err = core.TriageUpdate{Source: core.ByPerson, Comment: o.Comments}.Check()
+	if err == nil {
+		err = s.writeIn(ctx, s.triaging, func(tx *sqlx.Tx) error {
+			before, err := s.loadTriaged(ctx, tx, o.FindingID)
+			if err == nil {
+				err = s.dropProposal(ctx, tx, before, o)
+			}
+			if err == nil {
+				after, err = judgedNow(ctx, tx, o.FindingID)
+			}
+			return err
+		})
+	}
+	if err != nil {
+		return Triaged{}, fmt.Errorf("refusing a dismissal: %w", err)
+	}
+	return after, nil
+}
+
+// dropProposal ends that a dismissal waits.
+func (s *Store) dropProposal(ctx context.Context, tx *sqlx.Tx, before core.Triaged, o Opinion) error {
+	waiting, err := decisions.WaitingOn(ctx, tx, before.Finding.AlertID)
+	if err == nil {
+		err = waiting.Admit(o.ProposalID)
+	}
+	if err == nil {
+		err = decisions.Propose(ctx, tx, waiting.AlertID, nil)
+	}
+	if err == nil {
+		_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE feedbacks SET withdrawn_at = ? WHERE finding_id = ? AND withdrawn_at IS NULL`),
+			s.clock.Timestamp(), waiting.FindingID)
+	}
+	if err == nil {
+		err = decisions.Record(ctx, tx, approval.Refusal(before, o.Author, o.Comments, s.clock.Timestamp()))
+	}
+	if err != nil {
+		return err
+	}
+	return s.audit(ctx, tx, waiting.AuditRefusal(before, o.Author, o.Comments))
+}
+
+// WithdrawBatch withdraws at most MaxBatch of the decisions of a batch that still hold, in one transaction. left are those that
+// another call has to withdraw. Decisions on alerts that no head has any more stay.
+func (s *Store) WithdrawBatch(ctx context.Context, key, author string) (withdrawn, left int, err error) {
+	const ofBatch = `FROM alert_decisions WHERE batch = ? AND batch <> '' AND source = 'person' AND id > ?`
+	withdraw := func(tx *sqlx.Tx, before core.Triaged) (change core.TriageChange, err error) {
+		if !slices.ContainsFunc(before.Decisions, func(d core.TriageDecision) bool { return d.Batch == key }) {
+			return change, nil // somebody has decided anew
+		}
+		withdrawal := core.Withdrawal{FindingID: before.Finding.ID, Author: author}
+		if change, err = withdrawal.Update().Triage(before, s.clock.Timestamp()); err != nil {
+			return change, err
+		}
+		withdrawn++
+		return change, s.withdraw(ctx, tx, withdrawal, before.Decisions)
+	}
+	last := int64(0)
+	withdrawn, err = s.dropBatch(ctx, key, author)
+	for more := true; more && withdrawn == 0 && err == nil; {
+		var decisions []core.TriageDecision
+		err = s.db.SelectContext(ctx, &decisions, s.db.Rebind(`SELECT id, alert_id `+ofBatch+` ORDER BY id LIMIT ?`), key, last, MaxBatch)
+		var ids []int64
+		for _, decision := range decisions {
+			ids, last = append(ids, decision.AlertID), decision.ID
+		}
+		if more = len(ids) > 0; err == nil && more {
+			err = s.triageTogether(ctx, ids, s.loadNewest, withdraw, func(*sqlx.Tx) error {
+				withdrawn = 0
+				return nil
+			})
+		}
+	}
+	if err == nil {
+		err = s.db.GetContext(ctx, &left, s.db.Rebind(`
+			SELECT COUNT(*) + (SELECT COUNT(*) FROM proposals WHERE batch = ? AND batch <> '') `+ofBatch), key, key, last)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("withdrawing a batch: %w", sqldb.Classify(err))
+	}
+	return withdrawn, left, nil
+}
+
+// dropBatch takes back at most MaxBatch of the proposals of a batch.
+func (s *Store) dropBatch(ctx context.Context, key, author string) (dropped int, err error) {
+	ids, err := decisions.ProposedIn(ctx, s.db, key, MaxBatch)
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	err = s.triageTogether(ctx, ids, s.loadEnded, func(tx *sqlx.Tx, before core.Triaged) (change core.TriageChange, err error) {
+		waiting, err := decisions.WaitingOn(ctx, tx, before.Finding.AlertID)
+		if err != nil || waiting == nil || waiting.Batch != key {
+			return change, err
+		}
+		dropped++
+		return change, s.dropProposal(ctx, tx, before, Opinion{ProposalID: waiting.ID, Author: author})
+	}, func(*sqlx.Tx) error {
+		dropped = 0
+		return nil
+	})
+	if err == nil { // those of which no finding is left have no history either
+		_, err = s.db.ExecContext(ctx, s.db.Rebind(`DELETE FROM proposals WHERE batch = ? AND alert_id IN (`+sqldb.IDs(ids)+`)`), key)
+	}
+	return dropped, err
+}
+
+// ListProposals returns the dismissals that wait for a second person in the projects that whoever asks may see, the newest first. before is
+// the id of the last one already read, or 0.
+func (s *Store) ListProposals(ctx context.Context, before int64, limit int) ([]decisions.Waiting, error) {
+	shown, err := s.shownTo(ctx, seenBy(ctx, access.Read))
+	if err != nil {
+		return nil, fmt.Errorf("listing proposals: %w", err)
+	}
+	var where sqldb.Conditions
+	shown.limit(&where, `p.project_id`)
+	return decisions.List(ctx, s.db, where, before, limit)
+}
+
+// ListWaiting returns the dismissals of findings that wait for a second person, by alert.
+func (s *Store) ListWaiting(ctx context.Context, findings []core.Finding) (map[int64]approval.Proposal, error) {
+	waiting, err := decisions.Proposed(ctx, s.db, alertsOf(findings))
+	if err != nil {
+		return nil, fmt.Errorf("listing proposals: %w", sqldb.Classify(err))
+	}
+	return waiting, nil
 }

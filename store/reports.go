@@ -12,6 +12,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/core/match"
+	"github.com/scanhook/scanhook/store/decisions"
 	"github.com/scanhook/scanhook/store/particulars"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -331,7 +332,7 @@ func (s *Store) carryDecisions(ctx context.Context, tx *sqlx.Tx, m *rematch) err
 	if len(given.Rows) == 0 {
 		return nil
 	}
-	columns := strings.Join(slices.DeleteFunc(strings.Split(decisionColumns, ", "), func(column string) bool {
+	columns := strings.Join(slices.DeleteFunc(strings.Split(decisions.Columns, ", "), func(column string) bool {
 		return column == "id" || column == "alert_id"
 	}), ", ")
 	_, err := s.db.ExecGiven(ctx, tx, given, `
@@ -340,7 +341,7 @@ func (s *Store) carryDecisions(ctx context.Context, tx *sqlx.Tx, m *rematch) err
 		WHERE NOT EXISTS (SELECT 1 FROM alert_decisions own WHERE own.alert_id = w.alert_id AND own.source = d.source)
 		ORDER BY d.id`)
 	if err == nil {
-		m.decided, err = s.decisionsIn(ctx, tx, m.run.Scan)
+		m.decided, err = decisions.In(ctx, tx, m.run.ProjectID, s.policyOf(m.run.Scan).Approval)
 	}
 	if err == nil {
 		err = s.rename(ctx, tx, m, lateRun{Job: core.Job{ID: m.past.base.JobID, ScanID: m.past.base.ScanID}}, found)
@@ -531,7 +532,7 @@ func (s *Store) rename(ctx context.Context, tx *sqlx.Tx, m *rematch, run lateRun
 	given := sqldb.Given{Name: "moved", Columns: "was BIGINT, alert_id BIGINT, fingerprint TEXT, triage_decision TEXT"}
 	for was, is := range labels {
 		like := core.Finding{AlertID: is.alert}
-		core.PropagateTriage(&like, m.decided)
+		m.decided.Propagate(&like)
 		given.Rows = append(given.Rows, []any{was.alert, is.alert, is.print, standingOf(&like).TriageDecision})
 	}
 	n, err := s.db.ExecGiven(ctx, tx, given, `

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jmoiron/sqlx"
@@ -11,7 +12,10 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/alerts"
+	"github.com/scanhook/scanhook/core/approval"
 	"github.com/scanhook/scanhook/core/details"
+	"github.com/scanhook/scanhook/store/catalog"
+	"github.com/scanhook/scanhook/store/decisions"
 	"github.com/scanhook/scanhook/store/particulars"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -21,6 +25,7 @@ type Triaged struct {
 	Finding  core.Finding
 	Scan     core.Scan
 	Decision *core.TriageDecision
+	Waiting  *approval.Proposal // a dismissal that waits for a second person; nil for none
 }
 
 // GetFinding finds a finding by its id; core.ErrNotFound when there is none.
@@ -56,7 +61,11 @@ func (s *Store) ListHelp(ctx context.Context, findings []core.Finding) (particul
 func triaged(ctx context.Context, q sqlx.ExtContext, t core.Triaged) (Triaged, error) {
 	list := []core.Finding{t.Finding}
 	err := tellUnresolved(ctx, q, t.Scan, list)
-	return Triaged{list[0], t.Scan, core.PrevailingDecision(t.Decisions)}, err
+	if err != nil {
+		return Triaged{}, err
+	}
+	waiting, err := decisions.WaitingOn(ctx, q, t.Finding.AlertID)
+	return Triaged{list[0], t.Scan, core.PrevailingDecision(t.Decisions), waiting}, err
 }
 
 // loadFinding loads a finding with its scan and the decisions on it.
@@ -69,7 +78,7 @@ func loadFinding(ctx context.Context, q sqlx.ExtContext, id int64) (found core.T
 	if err != nil {
 		return found, sqldb.Classify(err)
 	}
-	decided, err := decisionsOn(ctx, q, []int64{found.Finding.AlertID})
+	decided, err := decisions.MadeOn(ctx, q, []int64{found.Finding.AlertID})
 	found.Decisions = decided[found.Finding.AlertID]
 	return found, sqldb.Classify(err)
 }
@@ -128,6 +137,10 @@ func (s *Store) triage(
 		if err != nil {
 			return err
 		}
+		update, _, err := s.weigh(ctx, tx, before, update, "")
+		if err != nil {
+			return err
+		}
 		change, err := update.Triage(before, s.clock.Timestamp())
 		if err != nil {
 			return err
@@ -138,17 +151,50 @@ func (s *Store) triage(
 		if err := also(tx, before.Decisions); err != nil {
 			return err
 		}
-		found, err := loadFinding(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		after, err = triaged(ctx, tx, found)
+		after, err = judgedNow(ctx, tx, id)
 		return err
 	})
 	if err != nil {
 		return Triaged{}, fmt.Errorf("triaging finding: %w", err)
 	}
 	return after, nil
+}
+
+// weigh tells what an update of a finding comes to where dismissals need a second person, and keeps the proposal that waits from then on.
+func (s *Store) weigh(
+	ctx context.Context, tx *sqlx.Tx, before core.Triaged, u core.TriageUpdate, batch string,
+) (update core.TriageUpdate, waits bool, err error) {
+	if !u.TriageDecision.Set {
+		return u, false, nil
+	}
+	waiting, err := decisions.WaitingOn(ctx, tx, before.Finding.AlertID)
+	if err != nil {
+		return u, false, err
+	}
+	update, next, err := approval.Weigh(u, before, waiting, s.policyOf(before.Scan).Approval, s.clock.Timestamp())
+	if err != nil || next == waiting {
+		return update, false, err
+	}
+	if next == nil {
+		return update, false, decisions.Propose(ctx, tx, before.Finding.AlertID, nil)
+	}
+	next.Batch = batch
+	if err := decisions.Propose(ctx, tx, next.AlertID, next); err != nil {
+		return update, false, err
+	}
+	if err := decisions.Record(ctx, tx, next.Event(before)); err != nil {
+		return update, false, err
+	}
+	return update, true, s.audit(ctx, tx, next.Audit(before))
+}
+
+// judgedNow is a finding after a decision on it.
+func judgedNow(ctx context.Context, tx *sqlx.Tx, id int64) (Triaged, error) {
+	found, err := loadFinding(ctx, tx, id)
+	if err != nil {
+		return Triaged{}, err
+	}
+	return triaged(ctx, tx, found)
 }
 
 // maxPropagated is in how many scans, the newest, a decision reaches the same finding.
@@ -200,7 +246,7 @@ func (s *Store) saveTriage(ctx context.Context, tx *sqlx.Tx, before core.Triaged
 
 // recordTriage writes what an update changes about an alert and its findings.
 func (s *Store) recordTriage(ctx context.Context, tx *sqlx.Tx, before core.Triaged, c core.TriageChange) error {
-	if err := s.putDecisions(ctx, tx, before.Scan.ProjectID, before.Finding.AlertID, c.Decisions); err != nil {
+	if err := decisions.Put(ctx, tx, before.Scan.ProjectID, before.Finding.AlertID, c.Decisions, s.clock.Timestamp()); err != nil {
 		return err
 	}
 	_, err := tx.NamedExecContext(ctx, `
@@ -216,7 +262,7 @@ func (s *Store) recordTriage(ctx context.Context, tx *sqlx.Tx, before core.Triag
 			return err
 		}
 	}
-	if err := recordEvent(ctx, tx, c.Event); err != nil {
+	if err := decisions.Record(ctx, tx, c.Event); err != nil {
 		return err
 	}
 	return s.audit(ctx, tx, c.Audit)
@@ -260,7 +306,7 @@ func (s *Store) CommentAlert(ctx context.Context, story AlertStory, author, comm
 	event, err := core.Remark(story.ID, story.Finding, decision, author, comment, s.clock.Timestamp())
 	if err == nil {
 		err = s.writeIn(ctx, s.triaging, func(tx *sqlx.Tx) error {
-			if err := recordEvent(ctx, tx, event); err != nil {
+			if err := decisions.Record(ctx, tx, event); err != nil {
 				return err
 			}
 			return s.audit(ctx, tx, core.AuditEvent{
@@ -296,16 +342,20 @@ func (b Batch) On(finding int64) core.Feedback {
 // DecideAlerts decides on alerts in one transaction, and judges each scan again once. Alerts that no head has any more are left as
 // they are; decided are the others. core.ErrInvalid when the batch breaks a bound, core.ErrUncommented when one of its alerts needs a
 // comment, core.ErrConflict when it is another author's.
-func (s *Store) DecideAlerts(ctx context.Context, b Batch) (decided int, err error) {
+func (s *Store) DecideAlerts(ctx context.Context, b Batch) (decided Decided, err error) {
 	if len(b.Alerts) > MaxBatch || b.Key == "" {
-		return 0, fmt.Errorf("deciding on alerts: %w: a batch has a key and at most %d alerts", core.ErrInvalid, MaxBatch)
+		return decided, fmt.Errorf("deciding on alerts: %w: a batch has a key and at most %d alerts", core.ErrInvalid, MaxBatch)
 	}
 	err = s.triageTogether(ctx, b.Alerts, s.loadNewest, func(tx *sqlx.Tx, before core.Triaged) (change core.TriageChange, err error) {
 		feedback := b.On(before.Finding.ID)
 		if err := feedback.Update().Check(); err != nil {
 			return change, err
 		}
-		if change, err = feedback.Update().Triage(before, s.clock.Timestamp()); err != nil {
+		update, waits, err := s.weigh(ctx, tx, before, feedback.Update(), b.Key)
+		if err == nil {
+			change, err = update.Triage(before, s.clock.Timestamp())
+		}
+		if err != nil {
 			return change, err
 		}
 		for i, decision := range change.Decisions {
@@ -313,17 +363,23 @@ func (s *Store) DecideAlerts(ctx context.Context, b Batch) (decided int, err err
 				change.Decisions[i].Batch = b.Key
 			}
 		}
-		decided++
+		decided.Done++
+		if waits {
+			decided.Waiting++
+		}
 		return change, s.putFeedback(ctx, tx, feedback)
 	}, func(tx *sqlx.Tx) error {
-		decided = 0
+		decided = Decided{}
 		return s.checkBatch(ctx, tx, b)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("deciding on alerts: %w", err)
+		return Decided{}, fmt.Errorf("deciding on alerts: %w", err)
 	}
 	return decided, nil
 }
+
+// Decided is on how many alerts a batch has decided, and how many of them wait for a second person.
+type Decided struct{ Done, Waiting int }
 
 // checkBatch keeps a batch to one author: who withdraws it must not withdraw what somebody else has decided. Nobody else joins it until
 // the transaction ends.
@@ -331,52 +387,11 @@ func (s *Store) checkBatch(ctx context.Context, tx *sqlx.Tx, b Batch) error {
 	if err := s.db.LockKey(ctx, tx, `CAST(? AS TEXT)`, ``, "batch "+b.Key); err != nil {
 		return err
 	}
-	var others bool
-	err := tx.GetContext(ctx, &others, tx.Rebind(`
-		SELECT EXISTS (SELECT 1 FROM alert_decisions WHERE batch = ? AND batch <> '' AND author <> ?)`), b.Key, b.Author)
+	others, err := decisions.HasBatchOfOthers(ctx, tx, b.Key, b.Author)
 	if err == nil && others {
 		err = fmt.Errorf("%w: the batch is somebody else's; decide without naming one, which begins another", core.ErrConflict)
 	}
 	return err
-}
-
-// WithdrawBatch withdraws at most MaxBatch of the decisions of a batch that still hold, in one transaction. left are those that
-// another call has to withdraw. Decisions on alerts that no head has any more stay.
-func (s *Store) WithdrawBatch(ctx context.Context, key, author string) (withdrawn, left int, err error) {
-	const ofBatch = `FROM alert_decisions WHERE batch = ? AND batch <> '' AND source = 'person' AND id > ?`
-	withdraw := func(tx *sqlx.Tx, before core.Triaged) (change core.TriageChange, err error) {
-		if !slices.ContainsFunc(before.Decisions, func(d core.TriageDecision) bool { return d.Batch == key }) {
-			return change, nil // somebody has decided anew
-		}
-		withdrawal := core.Withdrawal{FindingID: before.Finding.ID, Author: author}
-		if change, err = withdrawal.Update().Triage(before, s.clock.Timestamp()); err != nil {
-			return change, err
-		}
-		withdrawn++
-		return change, s.withdraw(ctx, tx, withdrawal, before.Decisions)
-	}
-	last := int64(0)
-	for more := true; more && withdrawn == 0 && err == nil; {
-		var decisions []core.TriageDecision
-		err = s.db.SelectContext(ctx, &decisions, s.db.Rebind(`SELECT id, alert_id `+ofBatch+` ORDER BY id LIMIT ?`), key, last, MaxBatch)
-		var ids []int64
-		for _, decision := range decisions {
-			ids, last = append(ids, decision.AlertID), decision.ID
-		}
-		if more = len(ids) > 0; err == nil && more {
-			err = s.triageTogether(ctx, ids, s.loadNewest, withdraw, func(*sqlx.Tx) error {
-				withdrawn = 0
-				return nil
-			})
-		}
-	}
-	if err == nil {
-		err = s.db.GetContext(ctx, &left, s.db.Rebind(`SELECT COUNT(*) `+ofBatch), key, last)
-	}
-	if err != nil {
-		return 0, 0, fmt.Errorf("withdrawing a batch: %w", sqldb.Classify(err))
-	}
-	return withdrawn, left, nil
 }
 
 // EndAcceptedRisks withdraws decisions whose end has come, on at most MaxBatch alerts, and judges the scans again that they concern. It
@@ -408,7 +423,7 @@ func (s *Store) loadEnded(ctx context.Context, tx *sqlx.Tx, alert int64) (core.T
 	if err != nil || found.Finding.ID != 0 {
 		return found, err
 	}
-	decided, err := decisionsOn(ctx, tx, []int64{alert})
+	decided, err := decisions.MadeOn(ctx, tx, []int64{alert})
 	if err != nil || len(decided[alert]) == 0 {
 		return found, err
 	}
@@ -429,10 +444,9 @@ func (s *Store) loadEnded(ctx context.Context, tx *sqlx.Tx, alert int64) (core.T
 		SELECT id AS project_id, platform AS source_platform, name AS project_name FROM projects WHERE id = ?`), project)
 }
 
-// HasBatch tells whether decisions of a person's batch hold.
-func (s *Store) HasBatch(ctx context.Context, key, author string) (has bool, err error) {
-	err = s.db.GetContext(ctx, &has, s.db.Rebind(`
-		SELECT EXISTS (SELECT 1 FROM alert_decisions WHERE batch = ? AND batch <> '' AND author = ?)`), key, author)
+// HasBatch tells whether decisions or proposals of a person's batch hold.
+func (s *Store) HasBatch(ctx context.Context, key, author string) (bool, error) {
+	has, err := decisions.HasBatch(ctx, s.db, key, author)
 	return has, sqldb.Classify(err)
 }
 
@@ -523,73 +537,26 @@ func (s *Store) lockProjectOf(ctx context.Context, tx *sqlx.Tx, finding int64) e
 
 // ListDecisions returns the prevailing decision on each of the findings that has one, by alert.
 func (s *Store) ListDecisions(ctx context.Context, findings []core.Finding) (map[int64]core.TriageDecision, error) {
-	decided, err := decisionsOn(ctx, s.db, alertsOf(findings))
+	decided, err := decisions.MadeOn(ctx, s.db, alertsOf(findings))
 	if err != nil {
 		return nil, fmt.Errorf("listing decisions: %w", sqldb.Classify(err))
 	}
-	return prevailing(decided), nil
+	return decisions.Prevailing(decided), nil
 }
 
-// putDecisions replaces the decisions on an alert. Decisions that stay keep their ids, by which a withdrawal names
-// them; new ones come last, so that ids keep the order in which they were made.
-func (s *Store) putDecisions(ctx context.Context, tx *sqlx.Tx, project, alert int64, decisions []core.TriageDecision) error {
-	kept, fresh := []int64{0}, []core.TriageDecision{}
-	for _, decision := range decisions {
-		if decision.ID != 0 {
-			kept = append(kept, decision.ID)
-			continue
+// DecisionsOn are the prevailing decisions on alerts of a list, by their ids.
+func (s *Store) DecisionsOn(ctx context.Context, items []catalog.Item) (map[int64]core.TriageDecision, error) {
+	found := map[int64]core.TriageDecision{}
+	for chunk := range slices.Chunk(items, sqldb.RowsPerStatement) {
+		ids := make([]int64, len(chunk))
+		for i, item := range chunk {
+			ids[i] = item.ID
 		}
-		decision.ProjectID, decision.Timestamp = project, s.clock.Timestamp()
-		fresh = append(fresh, decision)
-	}
-	_, err := sqldb.ExecIn(ctx, tx, `DELETE FROM alert_decisions WHERE alert_id = ? AND id NOT IN (?)`, alert, kept)
-	if err != nil || len(fresh) == 0 {
-		return err
-	}
-	_, err = tx.NamedExecContext(ctx, `
-		INSERT INTO alert_decisions (project_id, alert_id, source, decision, reason, expires_at, author, comment, finding_id, timestamp, batch)
-		VALUES (:project_id, :alert_id, :source, :decision, :reason, :expires_at, :author, :comment, :finding_id, :timestamp, :batch)`, fresh)
-	return err
-}
-
-// ListTriage returns the history of a finding, the oldest event first: what was said of it, and what was decided on the same
-// finding in other scans. after is the id of the last event already read. A finding that does not exist has no history.
-func (s *Store) ListTriage(ctx context.Context, finding, after int64, limit int) ([]core.TriageEvent, error) {
-	list := []core.TriageEvent{}
-	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT `+eventColumns+` FROM triage_events
-		WHERE alert_id = (SELECT alert_id FROM findings WHERE findings.id = ?) AND (finding_id = ? OR decides OR changes = '{}') AND id > ?
-		ORDER BY id LIMIT ?`), finding, finding, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("listing triage: %w", sqldb.Classify(err))
-	}
-	for i, event := range list {
-		list[i] = event.For(finding)
-	}
-	return list, nil
-}
-
-// ListHistories returns the histories of several findings, by their ids, the oldest event first; of all their alerts at most
-// limit events.
-func (s *Store) ListHistories(ctx context.Context, findings []core.Finding, limit int) (map[int64][]core.TriageEvent, error) {
-	events, err := s.listEvents(ctx, alertsOf(findings), limit)
-	if err != nil {
-		return nil, fmt.Errorf("listing histories: %w", err)
-	}
-	histories := map[int64][]core.TriageEvent{}
-	for _, event := range events {
-		for _, f := range findings {
-			if event.AlertID == f.AlertID && (event.Decides || event.Remarks() || event.FindingID == f.ID) {
-				histories[f.ID] = append(histories[f.ID], event.For(f.ID))
-			}
+		decided, err := decisions.MadeOn(ctx, s.db, ids)
+		if err != nil {
+			return nil, fmt.Errorf("reading decisions: %w", sqldb.Classify(err))
 		}
+		maps.Copy(found, decisions.Prevailing(decided))
 	}
-	return histories, nil
-}
-
-func recordEvent(ctx context.Context, tx *sqlx.Tx, event core.TriageEvent) error {
-	_, err := tx.NamedExecContext(ctx, `
-		INSERT INTO triage_events (alert_id, finding_id, source, author, changes, decides, decision, comment, timestamp)
-		VALUES (:alert_id, :finding_id, :source, :author, :changes, :decides, :decision, :comment, :timestamp)`, event)
-	return err
+	return found, nil
 }

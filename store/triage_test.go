@@ -599,8 +599,8 @@ func TestGraveFindingsAreDismissedWithAComment(t *testing.T) {
 		}
 		before := get(t, s, scan.ReferenceID).Summary
 		silent := store.Batch{Key: "monday", Alerts: all, Verdict: core.FalsePositive, Author: "ada"}
-		if n, err := s.DecideAlerts(t.Context(), silent); n != 0 || !errors.Is(err, core.ErrUncommented) || !strings.Contains(err.Error(), "(3 alerts of") {
-			t.Errorf("%d are decided, %v", n, err)
+		if n, err := s.DecideAlerts(t.Context(), silent); n.Done != 0 || !errors.Is(err, core.ErrUncommented) || !strings.Contains(err.Error(), "(3 alerts of") {
+			t.Errorf("%d are decided, %v", n.Done, err)
 		}
 		if got := get(t, s, scan.ReferenceID).Summary; got != before {
 			t.Errorf("some were dismissed: %s", got)
@@ -610,7 +610,7 @@ func TestGraveFindingsAreDismissedWithAComment(t *testing.T) {
 			t.Errorf("all that are open: %v", err)
 		}
 		silent.Comment = "fixtures"
-		if n, err := s.DecideAlerts(t.Context(), silent); n != len(all) || err != nil {
+		if n, err := s.DecideAlerts(t.Context(), silent); n.Done != len(all) || err != nil {
 			t.Errorf("with a comment %d are decided, %v", n, err)
 		}
 		wantStatus(t, s, first, "the commit before", core.StatusSuccess, "0 new, 5 dismissed")

@@ -45,7 +45,7 @@ var rolesOfPages = map[string]string{
 	"GET /": everyRole, "GET /scans": everyRole, "GET /scans/:ref": everyRole, "GET /scans/:ref/events": everyRole,
 	"GET /scans/:ref/reports/:report": everyRole,
 	"POST /scans/:ref/rescan":         "triager uploader admin", "POST /scans/:ref/override": "admin", "POST /scans/:ref/override/end": "admin", "GET /findings/:id": everyRole, "GET /findings/:id/patch": everyRole,
-	"POST /findings/:id/feedback": judges, "POST /findings/:id/undo": judges, "GET /alerts": readers,
+	"POST /findings/:id/feedback": judges, "POST /findings/:id/undo": judges, "POST /findings/:id/approve": judges, "POST /findings/:id/refuse": judges, "GET /approvals": readers, "GET /alerts": readers,
 	"POST /alerts/decide": judges, "POST /alerts/undo": judges, "POST /comments/:platform/*alert": judges,
 	"GET /alerts/:platform/*alert": readers, "GET /projects": readers, "GET /projects/:platform/*project": readers,
 	"POST /projects/:platform/*project": "admin", "GET /downloads/:platform/*project": readers, "GET /scans/:ref/download/:format": everyRole,
@@ -61,7 +61,7 @@ web:
 database: {url: %q}
 platforms: {github: {webhook_secrets: [a-secret-of-webhooks]}}
 scanners: {trivy: {upload: true}, semgrep: {upload: true}}
-defaults: {scanners: [trivy]}
+defaults: {scanners: [trivy], approval: {medium: 2}}
 repositories: [{match: "**"}]
 api:
   tokens:
@@ -134,9 +134,11 @@ func (w *world) seed(project string) things {
 	}
 	second := finding
 	second.RuleID += "b"
-	scan, err := s.PutReport(ctx, receipt.Reference, "trivy", core.Report{By: "seed", Findings: []core.Finding{finding, second}})
+	third := finding
+	third.RuleID, third.Severity = third.RuleID+"c", core.Medium
+	scan, err := s.PutReport(ctx, receipt.Reference, "trivy", core.Report{By: "seed", Findings: []core.Finding{finding, second, third}})
 	w.must(err)
-	findings, err := s.ListFindings(ctx, scan, store.FindingFilter{Limit: 2})
+	findings, err := s.ListFindings(ctx, scan, store.FindingFilter{Limit: 3})
 	w.must(err)
 	reports, err := s.ListRevisions(ctx, scan, 1)
 	w.must(err)
@@ -152,6 +154,8 @@ func (w *world) seed(project string) things {
 		FindingID: findings[0].ID, UserVerdict: core.FalsePositive, Author: "seed", Comments: mark,
 	})
 	w.must(err)
+	waits, err := s.RecordFeedback(ctx, core.Feedback{FindingID: findings[2].ID, UserVerdict: core.FalsePositive, Author: "seed", Comments: mark})
+	w.must(err)
 	took := time.Minute
 	_, err = s.Accept(ctx, core.Delivery{
 		Platform: "github", Key: fmt.Sprintf("run-%d", w.n), Name: "workflow_run", Project: project, Event: core.Pipeline{
@@ -166,6 +170,7 @@ func (w *world) seed(project string) things {
 		"number": fmt.Sprint(findings[0].AlertNumber), "delivery": w.setAside(named), "decision": fmt.Sprint(judged.Decision.ID),
 		"project": project, "platform": "github", "scanner": "trivy", "commit": scan.CommitSHA, "reason": "no", "mark": mark,
 		"user_verdict": "FP", "comments": "seen", "cve": "CVE-2024-3094", "batch": batch, "report": fmt.Sprint(reports[0].ID), "alerts": fmt.Sprint(findings[1].AlertID),
+		"waiting": fmt.Sprint(findings[2].ID), "proposal": fmt.Sprint(waits.Waiting.ID),
 	}
 }
 
@@ -337,6 +342,9 @@ func (w *world) address(r route, of things) string {
 			parts[i] = "csv"
 		case name == "id":
 			name = map[string]string{"finding": "finding", "metric": "run", "deliverie": "delivery"}[first]
+			if last := parts[len(parts)-1]; last == "approval" || last == "approve" || last == "refuse" {
+				name = "waiting"
+			}
 			parts[i] = of[name]
 		default:
 			parts[i] = url.PathEscape(of[name])
@@ -366,7 +374,7 @@ func (w *world) content(r route, of things) (body, kind string) {
 	switch {
 	case r.page && r.method == http.MethodPost:
 		form := url.Values{
-			"verdict": {"FP"}, "decision": {of["decision"]}, "expected": {"yes"}, "back": {"/"}, "alert": {of["alerts"]},
+			"verdict": {"FP"}, "decision": {of["decision"]}, "expected": {"yes"}, "back": {"/"}, "alert": {of["alerts"]}, "proposal": {of["proposal"]},
 			"comments": {"seen"}, "subject": {"token nobody"},
 		}
 		if r.path == "/alerts/undo" {
@@ -383,6 +391,8 @@ func (w *world) content(r route, of things) (body, kind string) {
 		switch name {
 		case "expected":
 			document[name] = true
+		case "proposal":
+			document[name] = json.RawMessage(w.value(r, of, name))
 		case "alerts":
 			document[name] = []json.RawMessage{json.RawMessage(w.value(r, of, name))}
 		default:

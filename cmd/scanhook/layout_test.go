@@ -31,9 +31,9 @@ var layers = map[string]int{
 	"internal/jsonscan": 1, "internal/reports/collect": 1, "internal/reports/sarif": 1, "internal/reports/formats": 1,
 	"internal/reports/export": 1, "internal/documents": 1, "internal/reports/reportstest": 3,
 
-	"store/sqldb": 1, "store/move": 1, "store/catalog": 1, "store/actions": 1, "store/notes": 1, "store/particulars": 1, "store/removal": 1,
+	"store/sqldb": 1, "store/move": 1, "store/catalog": 1, "store/actions": 1, "store/notes": 1, "store/particulars": 1, "store/decisions": 1, "store/removal": 1,
 
-	"core": 0, "core/access": 0, "core/alerts": 0, "core/buttons": 0, "core/anomaly": 0, "core/details": 0, "core/intake": 0, "core/refs": 0, "core/intern": 0, "core/liveness": 0, "core/match": 0, "core/naming": 0, "core/patch": 0, "core/secrets": 0,
+	"core": 0, "core/access": 0, "core/alerts": 0, "core/approval": 0, "core/buttons": 0, "core/anomaly": 0, "core/details": 0, "core/intake": 0, "core/refs": 0, "core/intern": 0, "core/liveness": 0, "core/match": 0, "core/naming": 0, "core/patch": 0, "core/secrets": 0,
 	"core/timeline": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0, "internal/config/strictyaml": 0, "internal/suggest": 0,
 	"internal/cage": 0, "internal/runner/sandbox": 0, "internal/runner/sandbox/sandboxtest": 3,
 
@@ -48,13 +48,14 @@ var within = map[string][]string{
 	"core":                       {"core/anomaly", "core/intern", "core/patch"},
 	"core/access":                {"core"},
 	"core/alerts":                {"core"},
+	"core/approval":              {"core"},
 	"core/buttons":               {"core"},
 	"core/details":               {"core"},
 	"core/intake":                {"core", "core/refs"},
 	"core/match":                 {"core", "core/secrets"},
 	"core/naming":                {"core"},
 	"core/secrets":               {"core"},
-	"core/timeline":              {"core"},
+	"core/timeline":              {"core", "core/approval"},
 	"internal/cage":              {"internal/runner/sandbox"},
 	"internal/auth":              {"internal/auth/ci", "store"},
 	"internal/config":            {"core", "internal/config/strictyaml", "internal/suggest"},
@@ -79,9 +80,10 @@ var within = map[string][]string{
 	"internal/fakeforge/gitlab": {"internal/fakeforge", "internal/fakeforge/gitrepo"},
 	"internal/fakeforge/gitea":  {"internal/fakeforge", "internal/fakeforge/gitrepo", "internal/fakeforge/github"},
 
-	"store":             {"store/sqldb", "store/actions", "store/catalog", "store/notes", "store/particulars", "store/removal"},
+	"store":             {"store/sqldb", "store/actions", "store/catalog", "store/decisions", "store/notes", "store/particulars", "store/removal"},
 	"store/actions":     {"store/sqldb"},
 	"store/catalog":     {"store/sqldb"},
+	"store/decisions":   {"store/sqldb"},
 	"store/notes":       {"store/sqldb"},
 	"store/removal":     {"store/sqldb"},
 	"store/particulars": {"store/sqldb"},
@@ -104,7 +106,7 @@ var within = map[string][]string{
 
 // libraries are the import paths, or their beginnings, that only some packages may import.
 var libraries = map[string][]string{
-	"github.com/jmoiron/sqlx":         {"store", "store/sqldb", "store/move", "store/actions", "store/notes", "store/particulars", "store/removal"},
+	"github.com/jmoiron/sqlx":         {"store", "store/sqldb", "store/move", "store/actions", "store/decisions", "store/notes", "store/particulars", "store/removal"},
 	"github.com/lib/pq":               {"store/sqldb"},
 	"modernc.org/sqlite":              {"store/sqldb"},
 	"github.com/rubenv/sql-migrate":   {"store/sqldb"},

@@ -154,7 +154,7 @@ func policiesOf(cfg *config.Config) (core.Policies, error) {
 			Anomalies: core.AnomalyMode(repository.Anomalies), Publish: core.Publishing(repository.Publish),
 			Forks: core.ForkMode(repository.Forks), Badges: core.BadgeMode(repository.Badges),
 			Replace: core.ReplaceMode(repository.Replace),
-			Comment: core.CommentMode(repository.Comment),
+			Comment: core.CommentMode(repository.Comment), Approval: approvalOf(repository.Approval),
 		}})
 	}
 	return policies, nil
@@ -169,6 +169,12 @@ func categoriesOf(cfg *config.Config) map[string][]string {
 		}
 	}
 	return categories
+}
+
+func approvalOf(by config.Approval) core.Approval {
+	return core.Approval{
+		Critical: int(by.Critical), High: int(by.High), Medium: int(by.Medium), Low: int(by.Low), KEV: int(by.KEV),
+	}
 }
 
 func gateOf(failOn core.Severity, gate config.Gate) core.Gate {

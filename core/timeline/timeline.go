@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/approval"
 )
 
 // Record are the stored rows of a scan from the webhook to the commit status.
@@ -139,9 +140,19 @@ func leftOut(c core.Coverage) string {
 }
 
 func triageEvent(e core.TriageEvent) Event {
-	decision := "not decided"
+	decision, by := "not decided", fmt.Sprintf("%s (%s)", e.Author, e.Source)
+	if proposer := approval.Proposer(e); proposer != "" {
+		by += ", as " + proposer + " had proposed,"
+	}
 	if e.Decision != nil {
 		decision = map[core.Triage]string{core.TruePositive: "real", core.FalsePositive: "a false positive"}[*e.Decision]
+	}
+	if said, proposes := approval.Proposed(e); proposes {
+		text := fmt.Sprintf("%s ended that a dismissal of finding %d waits for a second person", e.Author, e.FindingID)
+		if said.Reason != "" {
+			text = fmt.Sprintf("%s proposed to dismiss finding %d, which waits for a second person: %s", e.Author, e.FindingID, said.Words())
+		}
+		return Event{At: e.Timestamp, Stage: "triage", Detail: e.Comment, Text: text}
 	}
 	if e.Withdrawn() {
 		return Event{At: e.Timestamp, Stage: "triage", Detail: e.Comment, Text: fmt.Sprintf(
@@ -153,10 +164,10 @@ func triageEvent(e core.TriageEvent) Event {
 	}
 	if why := e.Grounds(); why.Reason != "" && why.Reason != core.AsFalsePositive {
 		return Event{At: e.Timestamp, Stage: "triage", Detail: e.Comment,
-			Text: fmt.Sprintf("%s (%s) dismissed finding %d: %s", e.Author, e.Source, e.FindingID, why.Words())}
+			Text: fmt.Sprintf("%s dismissed finding %d: %s", by, e.FindingID, why.Words())}
 	}
 	return Event{At: e.Timestamp, Stage: "triage", Detail: e.Comment,
-		Text: fmt.Sprintf("%s (%s) marked finding %d as %s", e.Author, e.Source, e.FindingID, decision)}
+		Text: fmt.Sprintf("%s marked finding %d as %s", by, e.FindingID, decision)}
 }
 
 // auditEvent names who did something to a scan by hand, or uploaded a report.

@@ -196,10 +196,11 @@ type decideAlertsInput struct {
 
 type batchOutput struct {
 	Body struct {
-		Batch string `json:"batch" doc:"for going on, and for withdrawing all"`
-		Done  int    `json:"done" doc:"of this call"`
-		Next  string `json:"next" doc:"where the next call goes on; empty at the end"`
-		Left  int    `json:"left" doc:"how many a filter selects besides, counted to 10,000"`
+		Batch   string `json:"batch" doc:"for going on, and for withdrawing all"`
+		Done    int    `json:"done" doc:"of this call"`
+		Waiting int    `json:"waiting" doc:"how many of these wait for a second person, see list-proposals"`
+		Next    string `json:"next" doc:"where the next call goes on; empty at the end"`
+		Left    int    `json:"left" doc:"how many a filter selects besides, counted to 10,000"`
 	}
 }
 
@@ -224,7 +225,8 @@ func (a *API) decideAlerts(ctx context.Context, in *decideAlertsInput) (*batchOu
 	}
 	decided, err := a.Store.DecideAlerts(ctx, batch)
 	out := &batchOutput{}
-	out.Body.Batch, out.Body.Done, out.Body.Next, out.Body.Left = batch.Key, decided, part.Next, part.Left
+	out.Body.Batch, out.Body.Done, out.Body.Next, out.Body.Left = batch.Key, decided.Done, part.Next, part.Left
+	out.Body.Waiting = decided.Waiting
 	return out, err
 }
 
@@ -301,6 +303,7 @@ type alertDetail struct {
 	OpenAt    []headView    `json:"open_at" doc:"branches and requests, at most 100"`
 	Decision  *string       `json:"triage_decision" enum:"TP,FP"`
 	DecidedBy *decisionView `json:"decided_by" doc:"null without a triage_decision"`
+	Proposal  *proposalView `json:"proposal" doc:"a dismissal that waits for a second person; null for none"`
 	History   []eventView   `json:"history" doc:"who said what, the oldest first, at most 500"`
 }
 
@@ -325,6 +328,10 @@ func (a *API) getAlert(ctx context.Context, in *AlertPath) (*alertOutput, error)
 	}
 	if by := story.Decision; by != nil {
 		out.Decision, out.DecidedBy = text(&by.Decision), viewDecision(*by)
+	}
+	if story.Waiting != nil {
+		proposal := viewProposal(*story.Waiting)
+		out.Proposal = &proposal
 	}
 	for _, event := range story.Events {
 		out.History = append(out.History, viewEvent(event))

@@ -40,6 +40,8 @@ func TestEveryWriteIsAudited(t *testing.T) {
 		{"triager", "POST", "/alerts/{platform}/{project}/{number}/comments", "/api/v1/alerts/github/acme%2Fshop/1/comments", `{"comments":"seen"}`, "comment"},
 		{"triager", "POST", "/alert-decisions", "/api/v1/alert-decisions?severity=High", `{"user_verdict":"TP","batch":"one"}`, "triage"},
 		{"triager", "DELETE", "/alert-decisions/{batch}", "/api/v1/alert-decisions/one", "", "triage"},
+		{"triager", "POST", "/findings/{id}/approval", "/approval", "PROPOSAL", "triage"},
+		{"triager", "DELETE", "/findings/{id}/approval", "/approval?proposal=PROPOSAL", "", "triage"},
 		{"machine", "PATCH", "/metrics/{id}", fmt.Sprintf("/api/v1/metrics/%d", runs[0].ID), `{"expected":true}`, "expected"},
 		{"admin", "POST", "/deliveries/{id}/derive", fmt.Sprintf("/api/v1/deliveries/%d/derive", b.setAside(t)), "", "derive again"},
 		{"admin", "DELETE", "/scans/{ref}", "/api/v1/scans/" + ref, "", "scan deleted"},
@@ -50,6 +52,12 @@ func TestEveryWriteIsAudited(t *testing.T) {
 			b.call(t, "uploader", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
 			want = append(want, "ci: report replaced")
 			call.path = strings.Replace(call.path, "findings/1", fmt.Sprintf("findings/%d", b.finding(t, ref)), 1)
+		}
+		if strings.HasSuffix(call.route, "approval") {
+			path, proposal := b.propose(t, ref)
+			want = append(want, "ci: report replaced", "ci: triage")
+			call.path = path + strings.Replace(call.path, "PROPOSAL", fmt.Sprint(proposal), 1)
+			call.body = strings.Replace(call.body, "PROPOSAL", fmt.Sprintf(`{"proposal":%d}`, proposal), 1)
 		}
 		if answer := b.call(t, call.role, call.method, call.path, call.body, nil); answer.Code >= 300 {
 			t.Errorf("%s %s: %d %s", call.method, call.path, answer.Code, answer.Body)

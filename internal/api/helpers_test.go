@@ -58,7 +58,7 @@ func setup(t testing.TB, scanners ...string) *bench {
 func setupOn(t testing.TB, e storetest.Engine, scanners ...string) *bench {
 	t.Helper()
 	policy := storetest.Policy
-	policy.Scanners = scanners
+	policy.Scanners, policy.Approval = scanners, core.Approval{Medium: 2}
 	b := &bench{
 		store: e.Open(t, store.Config{
 			Policies: core.Policies{{Match: "github/acme/*", Policy: policy}}, Scanners: configured,
@@ -147,7 +147,26 @@ type findingAnswer struct {
 	DecidedBy        *struct {
 		ID                      int64
 		Source, Author, Comment string
+		By                      string `json:"proposed_by"`
 	} `json:"decided_by"`
+	Proposal *struct {
+		ID              int64
+		Author, Comment string
+		Reason          *string
+	}
+}
+
+// propose has ci dismiss a finding of a scan that two people dismiss, and returns its path.
+func (b *bench) propose(t *testing.T, ref string) (path string, proposal int64) {
+	t.Helper()
+	b.call(t, "uploader", "PUT", "/api/v1/scans/"+ref+"/results/trivy", strings.ReplaceAll(report, `"high"`, `"medium"`), nil)
+	path = fmt.Sprintf("/api/v1/findings/%d", b.finding(t, ref))
+	var got findingAnswer
+	answer := b.call(t, "machine", "POST", path+"/feedback", `{"user_verdict":"TP","reason":"wont_fix","comments":"old"}`, &got)
+	if answer.Code != http.StatusCreated || got.Proposal == nil || got.Proposal.Author != "ci" {
+		t.Fatalf("proposing: %d %s", answer.Code, answer.Body)
+	}
+	return path, got.Proposal.ID
 }
 
 // reported creates a scan with the two findings of report, and returns their paths.

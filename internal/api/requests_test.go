@@ -195,6 +195,7 @@ var bodyFields = map[string][]string{
 	"POST /api/v1/scans/{ref}/override":                          {"reason"},
 	"PATCH /api/v1/findings/{id}":                                {"triage_decision", "ai_verdict", "ai_reasoning", "remediation_patch"},
 	"POST /api/v1/findings/{id}/feedback":                        {"user_verdict", "comments"},
+	"POST /api/v1/findings/{id}/approval":                        {"proposal", "comments"},
 	"PATCH /api/v1/metrics/{id}":                                 {"expected"},
 	"POST /api/v1/alerts/{platform}/{project}/{number}/comments": {"comments"},
 	"POST /api/v1/alert-decisions":                               {"user_verdict", "comments", "batch", "next"},

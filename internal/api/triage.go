@@ -12,9 +12,11 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/core/approval"
 	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/internal/api/paging"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/decisions"
 )
 
 // maxTriageBody bounds a PATCH: JSON can take several bytes for one byte of a remediation patch.
@@ -49,14 +51,41 @@ func (a *API) RegisterTriage(api huma.API) {
 	withdraw.DefaultStatus = http.StatusOK
 	register(a, api, withdraw, a.withdrawFeedback)
 
+	a.registerProposals(api)
+
 	history := operation(access.ReadScans, http.MethodGet, "/findings/{id}/history", "list-history",
 		"Who decided what about a finding, the oldest first")
 	register(a, api, history, a.listHistory)
 }
 
+// registerProposals describes what becomes of dismissals that need a second person.
+func (a *API) registerProposals(api huma.API) {
+	list := operation(access.Read, http.MethodGet, "/proposals", "list-proposals",
+		"Dismissals that wait for a second person, the newest first")
+	list.Description = aboutApproval
+	register(a, api, list, a.listProposals)
+
+	approve := operation(access.Judge, http.MethodPost, "/findings/{id}/approval", "approve-proposal",
+		"Approves a dismissal that waits: it holds from then on")
+	approve.Description = aboutApproval + " Who proposed it is answered 403."
+	approve.Errors = append(approve.Errors, http.StatusConflict)
+	approve.DefaultStatus = http.StatusOK
+	register(a, api, approve, a.approveProposal)
+
+	refuse := operation(access.Judge, http.MethodDelete, "/findings/{id}/approval", "refuse-proposal",
+		"Refuses a dismissal that waits, or takes one's own back")
+	refuse.Errors = append(refuse.Errors, http.StatusConflict)
+	refuse.DefaultStatus = http.StatusOK
+	register(a, api, refuse, a.refuseProposal)
+}
+
+const aboutApproval = "Where approval in the configuration asks for two people, what the first one says is a proposal, and the finding goes on to count. " +
+	"A second person approves it, by naming it or with the same decision as feedback; another decision takes its place."
+
 const aboutReasons = "A reason dismisses the finding: the gate does not count it. FP stands for false positives only; what is dismissed for " +
 	"another reason is real, TP. An accepted risk has an end, expires_at, and counts again from then on. What is Critical or known to be exploited (KEV) " +
-	"is dismissed with comments only (an AI's ai_reasoning is one); without, the answer is 422 and nothing is decided."
+	"is dismissed with comments only (an AI's ai_reasoning is one); without, the answer is 422 and nothing is decided. " +
+	"Where approval asks for two people, the answer has a proposal, which decides nothing until another person approves it."
 
 // Dismissing is part of the body of a decision.
 type Dismissing struct {
@@ -78,6 +107,7 @@ type decisionView struct {
 	ID        int64     `json:"id" doc:"for withdrawing just this one"`
 	Source    string    `json:"source" enum:"person,scanner,ai,red_team"`
 	Author    string    `json:"author" doc:"name of the token with which it was made"`
+	Proposed  string    `json:"proposed_by" doc:"who proposed what the author approved; empty where one person decided alone"`
 	Comment   string    `json:"comment"`
 	FindingID int64     `json:"finding_id" doc:"on which it was made: this one, or the same finding in another scan"`
 	Timestamp time.Time `json:"timestamp"`
@@ -98,6 +128,7 @@ func viewDismissal(why core.Dismissal) dismissalView {
 type findingDetail struct {
 	findingView
 	DecidedBy *decisionView `json:"decided_by" doc:"null without a triage_decision"`
+	Proposal  *proposalView `json:"proposal" doc:"a dismissal that waits for a second person; null for none"`
 	Scan      string        `json:"scan" doc:"reference_id"`
 	Project   string        `json:"project_name"`
 	Commit    string        `json:"commit_sha"`
@@ -125,11 +156,84 @@ func answerFinding(found store.Triaged, err error) (*findingOutput, error) {
 	if by != nil && decision != nil && *decision == by.Decision {
 		out.Body.DecidedBy = viewDecision(*by)
 	}
+	if found.Waiting != nil {
+		proposal := viewProposal(*found.Waiting)
+		out.Body.Proposal = &proposal
+	}
 	return out, nil
 }
 
+// proposalView is a dismissal that waits for a second person.
+type proposalView struct {
+	ID        int64     `json:"id" doc:"for approving or refusing just this one"`
+	Verdict   string    `json:"user_verdict" enum:"TP,FP"`
+	Author    string    `json:"author" doc:"who cannot approve it"`
+	Comment   string    `json:"comment"`
+	FindingID int64     `json:"finding_id" doc:"on which it was made: this one, or the same finding in another scan"`
+	Timestamp time.Time `json:"timestamp"`
+
+	dismissalView
+}
+
+func viewProposal(p approval.Proposal) proposalView {
+	return proposalView{p.ID, string(p.Decision), p.Author, p.Comment, p.FindingID, p.Timestamp, viewDismissal(p.Grounds())}
+}
+
+// waitingView is a proposal with its alert.
+type waitingView struct {
+	proposalView
+	Platform string `json:"source_platform"`
+	Project  string `json:"project_name"`
+	Number   int    `json:"number" doc:"of the alert within the project"`
+	Severity string `json:"severity" enum:"Critical,High,Medium,Low"`
+	Title    string `json:"title"`
+	RuleID   string `json:"rule_id"`
+	File     string `json:"file" doc:"where it was seen last"`
+	Line     int    `json:"line" doc:"1-based; 0 where unknown"`
+}
+
+func viewWaiting(w decisions.Waiting) waitingView {
+	return waitingView{
+		viewProposal(w.Proposal), w.Platform, w.Project, w.Number, string(w.Severity), w.Title, w.RuleID, w.File, w.Line,
+	}
+}
+
+func (a *API) listProposals(ctx context.Context, in *paging.Input) (*paging.Output[waitingView], error) {
+	return paging.List(*in, func(before int64, limit int) ([]decisions.Waiting, error) {
+		return a.Store.ListProposals(ctx, before, limit)
+	}, viewWaiting, func(w decisions.Waiting) int64 { return w.ID })
+}
+
+type approveInput struct {
+	FindingID
+	Body struct {
+		Proposal int64  `json:"proposal" minimum:"1" doc:"id of the one that you have seen; 409 if another one waits"`
+		Comments string `json:"comments,omitempty" maxLength:"10240" doc:"without, those of the proposal"`
+	}
+}
+
+func (a *API) approveProposal(ctx context.Context, in *approveInput) (*findingOutput, error) {
+	found, err := a.Store.ApproveProposal(ctx, store.Opinion{
+		FindingID: in.ID, ProposalID: in.Body.Proposal, Author: author(ctx), Comments: in.Body.Comments,
+	})
+	return answerFinding(found, err)
+}
+
+type refuseInput struct {
+	FindingID
+	Proposal int64  `query:"proposal" required:"true" minimum:"1" doc:"id of the one that you have seen; 409 if another one waits"`
+	Comments string `query:"comments" maxLength:"2000"`
+}
+
+func (a *API) refuseProposal(ctx context.Context, in *refuseInput) (*findingOutput, error) {
+	found, err := a.Store.RefuseProposal(ctx, store.Opinion{
+		FindingID: in.ID, ProposalID: in.Proposal, Author: author(ctx), Comments: in.Comments,
+	})
+	return answerFinding(found, err)
+}
+
 func viewDecision(by core.TriageDecision) *decisionView {
-	return &decisionView{by.ID, string(by.Source), by.Author, by.Comment, by.FindingID, by.Timestamp, viewDismissal(by.Grounds())}
+	return &decisionView{by.ID, string(by.Source), by.Author, by.ProposedBy, by.Comment, by.FindingID, by.Timestamp, viewDismissal(by.Grounds())}
 }
 
 func (a *API) getFinding(ctx context.Context, in *FindingID) (*findingOutput, error) {

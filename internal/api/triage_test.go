@@ -264,3 +264,42 @@ func TestDecideAlertsForAReason(t *testing.T) {
 		t.Errorf("afterwards: %+v", after.Statuses)
 	}
 }
+
+// Where two people dismiss a finding, the first one's word waits in the list of proposals, and they cannot approve it themselves.
+func TestApproval(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "trivy")
+	ref := b.push(t, 1)
+	path, proposal := b.propose(t, ref)
+	var list struct {
+		Items []struct {
+			ID             int64
+			Author, Reason string
+		}
+	}
+	b.call(t, "reader", "GET", "/api/v1/proposals", "", &list)
+	if len(list.Items) != 1 || list.Items[0].ID != proposal || list.Items[0].Author != "ci" || list.Items[0].Reason != "wont_fix" {
+		t.Errorf("what waits: %+v", list)
+	}
+	body := fmt.Sprintf(`{"proposal":%d}`, proposal)
+	for role, want := range map[string]int{"machine": 403, "reader": 403, "": 401} {
+		if answer := b.call(t, role, "POST", path+"/approval", body, nil); answer.Code != want {
+			t.Errorf("%s approves: %d %s", role, answer.Code, answer.Body)
+		}
+	}
+	if answer := b.call(t, "triager", "POST", path+"/approval", fmt.Sprintf(`{"proposal":%d}`, proposal+1), nil); answer.Code != http.StatusConflict {
+		t.Errorf("another one: %d %s", answer.Code, answer.Body)
+	}
+	if answer := b.call(t, "machine", "PATCH", path, `{"triage_decision":"FP","comments":"noise"}`, nil); answer.Code != http.StatusUnprocessableEntity ||
+		!strings.Contains(detail(t, answer), "two people dismiss this finding") {
+		t.Errorf("a program: %d %s", answer.Code, answer.Body)
+	}
+	var got findingAnswer
+	if answer := b.call(t, "triager", "POST", path+"/approval", body, &got); answer.Code != http.StatusOK || got.DecidedBy == nil ||
+		got.DecidedBy.Author != "ada" || got.DecidedBy.By != "ci" || got.DecidedBy.Comment != "old" || got.Proposal != nil {
+		t.Errorf("approved: %d %s", answer.Code, answer.Body)
+	}
+	if answer := b.call(t, "admin", "DELETE", fmt.Sprintf("%s/approval?proposal=%d", path, proposal), "", nil); answer.Code != http.StatusNotFound {
+		t.Errorf("refused when it is too late: %d %s", answer.Code, answer.Body)
+	}
+}

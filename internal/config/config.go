@@ -351,8 +351,18 @@ type Policy struct {
 	Badges      string        `yaml:"badges" jsonschema:"enum=off,enum=public"`              // public: everybody may see a badge with the open findings of the default branch
 	Replace     string        `yaml:"replace" jsonschema:"enum=always,enum=never"`           // whether an uploaded report takes the place of an earlier one of its scanner and category: always or never
 	Comment     string        `yaml:"comment" jsonschema:"enum=off,enum=note,enum=threads"`  // what pull and merge requests are told in their conversation
+	Approval    Approval      `yaml:"approval"`                                              // how many people dismiss a finding
 	Archives    bool          `yaml:"archives"`                                              // the built-in scanner looks into archives, as Scanner.Archives does for all
 	Gitleaks    SecretRules   `yaml:"gitleaks"`                                              // beside what the built-in scanner has for all repositories
+}
+
+// Approval is how many people dismiss a finding, 1 or 2, by its severity and by whether its vulnerability is exploited.
+type Approval struct {
+	Critical int64 `yaml:"critical" jsonschema:"enum=1,enum=2"` // of this severity
+	High     int64 `yaml:"high" jsonschema:"enum=1,enum=2"`     // of this severity
+	Medium   int64 `yaml:"medium" jsonschema:"enum=1,enum=2"`   // of this severity
+	Low      int64 `yaml:"low" jsonschema:"enum=1,enum=2"`      // of this severity
+	KEV      int64 `yaml:"kev" jsonschema:"enum=1,enum=2"`      // whose vulnerability is known to be exploited, whatever its severity
 }
 
 // Never is the FailOn that lets every scan pass.

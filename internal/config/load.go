@@ -100,6 +100,7 @@ func builtin() *Config {
 			Publish:     "status",
 			Badges:      "off",
 			Replace:     "always",
+			Approval:    Approval{Critical: 1, High: 1, Medium: 1, Low: 1, KEV: 1},
 			Comment:     "off",
 			Forks:       "builtin",
 			Gitleaks:    SecretRules{Allow: noAllow()},

@@ -367,6 +367,7 @@ func (v *validator) validatePolicy(path string, policy Policy) {
 	if v.Wrote(path + ".replace") {
 		v.checkChoice(path+".replace", policy.Replace, "always", "never")
 	}
+	v.checkApproval(path+".approval", policy.Approval)
 	if v.Wrote(path + ".comment") {
 		v.checkChoice(path+".comment", policy.Comment, "off", "note", "threads")
 	}
@@ -378,6 +379,14 @@ func (v *validator) validatePolicy(path string, policy Policy) {
 	}
 	if v.Wrote(path + ".scanners") {
 		v.checkScanners(path+".scanners", policy.Scanners)
+	}
+}
+
+func (v *validator) checkApproval(path string, by Approval) {
+	for name, people := range map[string]int64{"critical": by.Critical, "high": by.High, "medium": by.Medium, "low": by.Low, "kev": by.KEV} {
+		if key := path + "." + name; v.Wrote(key) && (people < 1 || people > 2) {
+			v.Errorf(key, "is how many people dismiss such a finding: 1 or 2")
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/alerts"
+	"github.com/scanhook/scanhook/core/approval"
 	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/core/patch"
 	"github.com/scanhook/scanhook/internal/web/detail"
@@ -45,6 +46,7 @@ type findingView struct {
 	Triage       core.Triage
 	Why          core.Dismissal       // why it is dismissed; zero where it is not
 	Undoable     *core.TriageDecision // a person's decision that holds and can be withdrawn; nil where there is none
+	Waiting      *approval.Proposal   // a dismissal that waits for a second person; nil for none
 	Code         []detail.Line
 	Patch        []detail.Line
 	History      []core.TriageEvent
@@ -74,9 +76,16 @@ func (w *Web) viewFindings(
 	if err != nil {
 		return nil, err
 	}
+	waiting, err := w.Store.ListWaiting(ctx, findings)
+	if err != nil {
+		return nil, err
+	}
 	views := make([]findingView, len(findings))
 	for i, f := range findings {
 		views[i] = w.viewFinding(scan, baseline, f)
+		if proposal, waits := waiting[f.AlertID]; waits {
+			views[i].Waiting = &proposal
+		}
 		d, decided := decisions[f.AlertID]
 		if !decided || views[i].Triage != d.Decision {
 			continue

@@ -46,11 +46,14 @@ type site struct {
 
 func newSite(t testing.TB, change ...func(*web.Config)) *site {
 	t.Helper()
+	policy := storetest.Policy
+	policy.Approval = core.Approval{Medium: 2}
+	policies := core.Policies{{Match: "**", Policy: policy}}
 	cfg := web.Config{
-		Store:     storetest.Open(t, store.Config{}),
+		Store:     storetest.Open(t, store.Config{Policies: policies}),
 		Tokens:    auth.Tokens{{Name: "ada", Token: token, Grant: access.Grant{Role: access.Triager}}, {Name: "empty", Token: "", Grant: access.Grant{Role: access.Admin}}},
 		Platforms: web.Platforms{"github": {Links: github.Kind().Links, URL: "https://github.com", Posts: true}},
-		Policies:  core.Policies{{Match: "**", Policy: storetest.Policy}},
+		Policies:  policies,
 		PublicURL: "https://scanhook.example/hooks", Public: true, Log: discard,
 	}
 	for _, f := range change {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -21,6 +22,9 @@ const (
 	doneReal          = string(core.TruePositive)
 	doneUndo          = "undone"
 	doneTooLate       = "late"
+	doneProposed      = "proposed"
+	doneApproved      = "approved"
+	doneRefused       = "refused"
 )
 
 // done is what a visitor has just done to a finding. The address of the page that they come back to holds it.
@@ -55,6 +59,23 @@ func (w *Web) UndoFeedback(c *gin.Context) error {
 	})
 }
 
+// Approve makes a dismissal that waits a decision: a second person agrees.
+func (w *Web) Approve(c *gin.Context) error { return w.weigh(c, doneApproved, w.Store.ApproveProposal) }
+
+// Refuse ends that a dismissal waits.
+func (w *Web) Refuse(c *gin.Context) error { return w.weigh(c, doneRefused, w.Store.RefuseProposal) }
+
+// weigh takes what a visitor says of the proposal that they have seen. If it does not wait any more, the page says so.
+func (w *Web) weigh(c *gin.Context, what string, save func(context.Context, store.Opinion) (store.Triaged, error)) error {
+	proposal, err := strconv.ParseInt(c.PostForm("proposal"), 10, 64)
+	if err != nil || proposal < 1 {
+		return fmt.Errorf("%w: the form does not name the proposal that it is about", core.ErrInvalid)
+	}
+	return w.judge(c, what, func(id int64, who string) (store.Triaged, error) {
+		return save(c.Request.Context(), store.Opinion{FindingID: id, ProposalID: proposal, Author: who, Comments: commentOf(c)})
+	})
+}
+
 // commentOf is the comment as people typed it: browsers send line ends as CR LF.
 func commentOf(c *gin.Context) string {
 	return strings.ReplaceAll(c.PostForm("comments"), "\r\n", "\n")
@@ -71,12 +92,16 @@ func (w *Web) judge(c *gin.Context, what string, save func(id int64, who string)
 		return err
 	}
 	triaged, err := save(id, who.Name)
-	if what == doneUndo && (errors.Is(err, core.ErrConflict) || errors.Is(err, core.ErrNotFound)) {
+	seen := what == doneUndo || what == doneApproved || what == doneRefused
+	if seen && (errors.Is(err, core.ErrConflict) || errors.Is(err, core.ErrNotFound)) {
 		what = doneTooLate
 		triaged, err = w.Store.GetFinding(c.Request.Context(), id)
 	}
 	if err != nil {
 		return err
+	}
+	if waiting := triaged.Waiting; waiting != nil && waiting.By(who.Name) && !seen {
+		what = doneProposed
 	}
 	back := c.PostForm("back")
 	if back == "" {
@@ -103,7 +128,7 @@ func (d done) in(back string) string {
 func newDone(c *gin.Context) done {
 	d := done{What: c.Query("done")}
 	switch d.What {
-	case doneFalsePositive, doneReal, doneUndo, doneTooLate, string(layout.ReasonOf(d.What)):
+	case doneFalsePositive, doneReal, doneUndo, doneTooLate, doneProposed, doneApproved, doneRefused, string(layout.ReasonOf(d.What)):
 		d.Of, _ = strconv.ParseInt(c.Query("finding"), 10, 64)
 	}
 	return d
@@ -118,6 +143,12 @@ func (d done) Sentence() string {
 		return "You marked this finding as real."
 	case doneUndo:
 		return "You withdrew the decision."
+	case doneProposed:
+		return "You proposed to dismiss this finding. It counts until a second person approves that."
+	case doneApproved:
+		return "You approved the dismissal: it holds."
+	case doneRefused:
+		return "The dismissal waits no more: the finding counts."
 	}
 	if reason := layout.ReasonOf(d.What); reason != "" {
 		return "You dismissed this finding: " + reason.Words() + "."

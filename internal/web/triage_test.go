@@ -137,3 +137,58 @@ func TestCriticalFindingIsDismissedWithAComment(t *testing.T) {
 		t.Errorf("real, without a comment: %d", answer.Code)
 	}
 }
+
+// Where two people dismiss a finding, the second one sees on a page what waits, and approves or refuses it on the finding's card.
+func TestASecondPersonApproves(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.login()
+	medium := finding()
+	medium.Severity = core.Medium
+	scan := s.scanned(1, medium)
+	first := s.firstNew(scan)
+	propose := func(who string) int64 {
+		after, err := s.store.RecordFeedback(t.Context(), core.Feedback{
+			FindingID: first.ID, UserVerdict: core.FalsePositive, Author: who, Comments: "<i>a fixture</i>",
+		})
+		if err != nil || after.Waiting == nil {
+			t.Fatal(after, err)
+		}
+		return after.Waiting.ID
+	}
+	send := func(action string, proposal int64) string {
+		answer := s.ask(fmt.Sprintf("/findings/%d/%s", first.ID, action), url.Values{
+			"proposal": {fmt.Sprint(proposal)}, "back": {"/hooks/scans/" + scan.ReferenceID + "?show=all"},
+		})
+		path, _, _ := strings.Cut(strings.TrimPrefix(answer.Header().Get("Location"), "/hooks"), "#")
+		if answer.Code != http.StatusSeeOther {
+			return answer.Body.String()
+		}
+		return s.page(path)
+	}
+	contains(t, s.page("/approvals"), "Nothing waits")
+	older := propose("bob")
+	contains(t, s.page("/alerts"), "Dismissals wait for a second person")
+	contains(t, s.page("/approvals"), "<bdi>bob</bdi>", "false positive", "&lt;i&gt;a fixture", "/alerts/github/acme/shop/1")
+	contains(t, s.page("/scans/"+scan.ReferenceID), "proposed to dismiss it", "Approve</button>", "Refuse</button>", "1 new (1 medium)")
+	contains(t, send("refuse", older), "waits no more", "1 new (1 medium)", "ended that a dismissal waits")
+	contains(t, send("approve", older), "no longer holds", "1 new (1 medium)")
+	contains(t, send("approve", propose("bob")), "You approved the dismissal", "0 new, 1 dismissed", "which <b><bdi>bob</bdi></b> had proposed")
+	lacks(t, s.page("/alerts"), "wait for a second person")
+
+	answer := s.ask(fmt.Sprintf("/findings/%d/feedback", first.ID), url.Values{"verdict": {"TP"}})
+	if answer.Code != http.StatusSeeOther {
+		t.Fatal(answer.Code, answer.Body)
+	}
+	answer = s.ask(fmt.Sprintf("/findings/%d/feedback", first.ID), url.Values{"verdict": {"FP"}, "back": {"/hooks/scans/" + scan.ReferenceID}})
+	path, _, _ := strings.Cut(strings.TrimPrefix(answer.Header().Get("Location"), "/hooks"), "#")
+	page := s.page(path)
+	contains(t, page, "You proposed to dismiss this finding", "Take it back</button>", "1 new (1 medium)")
+	lacks(t, page, "Approve</button>")
+	found, err := s.store.GetFinding(t.Context(), first.ID)
+	if err != nil || found.Waiting == nil {
+		t.Fatal(found.Waiting, err)
+	}
+	contains(t, send("approve", found.Waiting.ID), "a second person has to approve it")
+	contains(t, send("refuse", found.Waiting.ID), "waits no more")
+}

@@ -235,10 +235,10 @@ func TestBatchesGoThroughAll(t *testing.T) {
 			decided, err := s.DecideAlerts(t.Context(), store.Batch{
 				Key: "one", Alerts: b.Alerts, Verdict: core.FalsePositive, Comment: "why", Author: "ada",
 			})
-			if err != nil || decided != len(b.Alerts) {
-				t.Fatalf("%d of %d are decided, %v", decided, len(b.Alerts), err)
+			if err != nil || decided.Done != len(b.Alerts) {
+				t.Fatalf("%d of %d are decided, %v", decided.Done, len(b.Alerts), err)
 			}
-			sizes = append(sizes, decided, b.Left)
+			sizes = append(sizes, decided.Done, b.Left)
 			if after = b.Next; after == "" {
 				break
 			}

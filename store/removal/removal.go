@@ -239,7 +239,7 @@ func removeAlerts(ctx context.Context, r *Removals, project int64) (n int64, err
 		return 0, err
 	}
 	err = r.transact(ctx, func(tx *sqlx.Tx) error {
-		for _, table := range []string{`triage_events WHERE alert_id`, `alert_decisions WHERE alert_id`, `alerts WHERE id`} {
+		for _, table := range []string{`triage_events WHERE alert_id`, `proposals WHERE alert_id`, `alert_decisions WHERE alert_id`, `alerts WHERE id`} {
 			if n, err = sqldb.ExecIn(ctx, tx, `DELETE FROM `+table+` IN (?)`, ids); err != nil {
 				return err
 			}

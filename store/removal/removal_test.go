@@ -18,7 +18,9 @@ func TestAProjectGoesWithEverything(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		now, url := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), e.URL(t)
-		s := storetest.OpenAt(t, url, store.Config{Now: func() time.Time { return now }})
+		policy := storetest.Policy
+		policy.Approval = core.Approval{Low: 2} // one of the dismissals waits
+		s := storetest.OpenAt(t, url, store.Config{Now: func() time.Time { return now }, Policies: core.Policies{{Match: "**", Policy: policy}}})
 		push := func(n int, project string) core.Receipt {
 			d, p := storetest.PushOf(n, func(d *core.Delivery, p *core.Push) {
 				d.Project, p.Project.Name, p.Project.Ref = project, project, project
@@ -61,7 +63,7 @@ func TestAProjectGoesWithEverything(t *testing.T) {
 		db := storetest.Connect(t, url)
 		rows := func(project int64) (counts string) {
 			for _, table := range []string{
-				"scans", "outcomes", "alerts", "alert_heads", "alert_numbers", "alert_tallies", "alert_decisions", "project_days", "deliveries",
+				"scans", "outcomes", "alerts", "alert_heads", "alert_numbers", "alert_tallies", "alert_decisions", "proposals", "project_days", "deliveries",
 				"commit_statuses", "refs", "projects",
 			} {
 				column, n := "project_id", 0

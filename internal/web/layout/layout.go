@@ -18,6 +18,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/approval"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/web/signin"
 	"github.com/scanhook/scanhook/internal/web/text"
@@ -106,6 +107,8 @@ func (l *Layout) functions() template.FuncMap {
 		"upto":       func(n int, one, more string) string { return text.UpTo(n, store.MaxCounted, one, more) },
 		"decision":   text.Decision,
 		"said":       text.Said,
+		"proposed":   text.Proposed,
+		"proposer":   approval.Proposer,
 		"opinion":    text.Opinion,
 		"seconds":    text.Seconds,
 		"days":       text.Days,

@@ -12,6 +12,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/approval"
 )
 
 // MaxName is the length in characters to which names and other short texts are cut.
@@ -170,6 +171,18 @@ func Said(d *core.Triage, why core.Dismissal) string {
 		return Decision(d)
 	}
 	return why.Words()
+}
+
+// Proposed is for what reason an event of a history proposed a dismissal, "back" where one was taken back, and empty for another event.
+func Proposed(e core.TriageEvent) string {
+	switch said, proposes := approval.Proposed(e); {
+	case !proposes:
+		return ""
+	case said.Reason == "":
+		return "back"
+	default:
+		return said.Words()
+	}
 }
 
 // Opinion is an AI's verdict in words, or as it is where it is none of those that AIs are asked for.

@@ -24,6 +24,7 @@ import (
 type done struct {
 	What    string // FP, TP, a core.Reason or undone
 	N, Left int
+	Waiting int    // how many of them wait for a second person
 	Until   string // the end of accepted risks
 	Batch   string
 	Filter  string // of what is left, which begins after a cursor
@@ -66,6 +67,7 @@ func (p *Pages) doneOf(c *gin.Context) (*done, error) {
 	}
 	d.N, _ = strconv.Atoi(c.Query("n"))
 	d.Left, _ = strconv.Atoi(c.Query("left"))
+	d.Waiting, _ = strconv.Atoi(c.Query("waiting"))
 	switch d.What {
 	case "":
 	case string(core.FalsePositive), string(core.TruePositive), string(d.Reason()):
@@ -126,7 +128,9 @@ func (p *Pages) Decide(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	result.N += decided
+	result.N += decided.Done
+	result.Waiting, _ = strconv.Atoi(c.PostForm("waiting"))
+	result.Waiting += decided.Waiting
 	p.back(c, result)
 	return nil
 }
@@ -192,6 +196,9 @@ func (p *Pages) back(c *gin.Context, d done) {
 	query.Set("done", d.What)
 	query.Set("n", strconv.Itoa(d.N))
 	query.Set("batch", d.Batch)
+	if query.Del("waiting"); d.Waiting > 0 {
+		query.Set("waiting", strconv.Itoa(d.Waiting))
+	}
 	if d.More() {
 		query.Set("left", strconv.Itoa(d.Left))
 		for name, value := range map[string]string{"filter": d.Filter, "from": d.After, "comments": d.Comment, "until": d.Until} {

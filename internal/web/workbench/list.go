@@ -37,6 +37,7 @@ type page struct {
 	Short             bool   // the list goes on, perhaps with nothing: it was not looked through further
 	Filter            string // all that the list selects, as an address has it
 	Done              *done
+	Waits             bool // dismissals wait for a second person
 }
 
 // link leads to another view.
@@ -104,6 +105,11 @@ func (p *Pages) ShowAlerts(c *gin.Context) error {
 	if project != "" {
 		shown.Title = "Alerts of " + project
 	}
+	waiting, err := p.Store.ListProposals(ctx, 0, 1)
+	if err != nil {
+		return err
+	}
+	shown.Waits = len(waiting) > 0
 	if err := p.fill(ctx, v, &shown); err != nil {
 		return err
 	}
