@@ -27,6 +27,7 @@ type Policy struct {
 	Badges      BadgeMode
 	Replace     ReplaceMode
 	Comment     CommentMode
+	Buttons     ButtonMode
 	Approval    Approval
 	InSource    InSourceMode
 }
@@ -51,6 +52,15 @@ type ReplaceMode string
 
 // ReplaceNever keeps the first completed report of each scanner and category. With any other value the last one counts.
 const ReplaceNever ReplaceMode = "never"
+
+// ButtonMode says what the buttons of check runs do for who may write to the repository.
+type ButtonMode string
+
+// ButtonsDismiss lets them dismiss findings too. With any other value they only have commits scanned again.
+const ButtonsDismiss ButtonMode = "dismiss"
+
+// Dismiss tells whether buttons dismiss findings.
+func (m ButtonMode) Dismiss() bool { return m == ButtonsDismiss }
 
 // CommentMode says what is written into the conversation of a pull or merge request.
 type CommentMode string

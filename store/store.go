@@ -381,6 +381,9 @@ func (s *Store) Notes() *notes.Notes { return notes.New(s.db, s.clock.Timestamp)
 // Actions are the buttons of check runs that people have pressed.
 func (s *Store) Actions() *actions.Actions { return actions.New(s.db, s.clock.Timestamp) }
 
+// ButtonsOf is what the buttons of a scan's check run may do.
+func (s *Store) ButtonsOf(scan core.Scan) core.ButtonMode { return s.policyOf(scan).Buttons }
+
 // wantNotes has the comments of open requests written anew whose heads these scans are of.
 func (s *Store) wantNotes(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
 	var commits []notes.Head

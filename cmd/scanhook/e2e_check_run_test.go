@@ -89,7 +89,7 @@ func checkRunOf(t *testing.T, w *sandbox, sha string, wanted func(fakegithub.Che
 func appSandbox(t *testing.T) (*sandbox, gitrepo.Checkout) {
 	t.Helper()
 	w, sample := setup(t, sandboxConfig{kind: "github", extra: `
-defaults: {publish: both}
+defaults: {publish: both, buttons: dismiss}
 scanners: {trivy: {upload: true}}
 repositories: [{match: "github/acme/*", scanners: [trivy]}]`})
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

@@ -154,7 +154,8 @@ func policiesOf(cfg *config.Config) (core.Policies, error) {
 			Anomalies: core.AnomalyMode(repository.Anomalies), Publish: core.Publishing(repository.Publish),
 			Forks: core.ForkMode(repository.Forks), Badges: core.BadgeMode(repository.Badges),
 			Replace: core.ReplaceMode(repository.Replace),
-			Comment: core.CommentMode(repository.Comment), Approval: approvalOf(repository.Approval),
+			Comment: core.CommentMode(repository.Comment), Buttons: core.ButtonMode(repository.Buttons),
+			Approval: approvalOf(repository.Approval),
 		}})
 	}
 	return policies, nil

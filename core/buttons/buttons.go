@@ -29,13 +29,13 @@ type Button struct {
 }
 
 // Of are the buttons of the check run that is about to show a status. found are its new findings that are not dismissed: a single one can
-// be dismissed, unless that takes a comment.
-func Of(status core.Status, found []core.Finding) []Button {
+// be dismissed where the policy lets everybody do so who may write to the repository, unless that takes a comment.
+func Of(status core.Status, found []core.Finding, mode core.ButtonMode) []Button {
 	if status.State == core.StatusPending {
 		return nil
 	}
 	list := []Button{{"Scan again", "Have the commit scanned once more", idOf(ScanAgain, 0, status.Revision)}}
-	if len(found) == 1 && !found[0].NeedsComment() {
+	if mode.Dismiss() && len(found) == 1 && !found[0].NeedsComment() {
 		finding := found[0].ID
 		list = append(list,
 			Button{"False positive", "Dismiss the one new finding", idOf(FalsePositive, finding, status.Revision)},

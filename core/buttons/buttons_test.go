@@ -26,7 +26,7 @@ func shown() (buttons.Subject, []core.Finding) {
 func TestButtonsFitThePlatform(t *testing.T) {
 	t.Parallel()
 	status, found := core.Status{State: core.StatusFailure, Revision: 1 << 25}, []core.Finding{{ID: 1 << 40, Severity: core.High}}
-	list := buttons.Of(status, found)
+	list := buttons.Of(status, found, core.ButtonsDismiss)
 	if len(list) != 3 {
 		t.Fatalf("%d buttons", len(list))
 	}
@@ -47,7 +47,7 @@ func TestButtonsFitThePlatform(t *testing.T) {
 		"known exploited":    {status, []core.Finding{{ID: 1, Severity: core.Low, KEV: true}}, 1},
 		"ids beyond measure": {core.Status{State: core.StatusFailure, Revision: math.MaxInt64}, []core.Finding{{ID: math.MaxInt64}}, 1},
 	} {
-		if list := buttons.Of(c.status, c.found); len(list) != c.want {
+		if list := buttons.Of(c.status, c.found, core.ButtonsDismiss); len(list) != c.want {
 			t.Errorf("%s: %+v, want %d", name, list, c.want)
 		}
 	}
@@ -56,7 +56,7 @@ func TestButtonsFitThePlatform(t *testing.T) {
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	s, found := shown()
-	list := buttons.Of(s.Check, found)
+	list := buttons.Of(s.Check, found, core.ButtonsDismiss)
 	for i, want := range []buttons.Deed{{Act: buttons.ScanAgain}, {Act: buttons.FalsePositive, Finding: 99}, {Act: buttons.UsedInTests, Finding: 99}} {
 		deed, err := buttons.Decide(core.CheckAction{CheckID: 71, Button: list[i].ID}, noon, s)
 		if err != nil || deed != want {

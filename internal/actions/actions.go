@@ -181,12 +181,16 @@ func (d *doer) perform(ctx context.Context, action actions.Action, scan core.Sca
 	switch {
 	case err != nil:
 		return err
+	case !d.Store.ButtonsOf(scan).Dismiss():
+		return errNoDismissals
 	case finding.Scan.ID != scan.ID:
 		return errElsewhere
 	}
 	_, err = d.Store.RecordFeedback(ctx, deed.Feedback(by))
 	return err
 }
+
+var errNoDismissals = errors.New("buttons dismiss no findings here; with buttons: dismiss in the configuration, they would")
 
 var errElsewhere = errors.New("the finding is not one of the commit's scan")
 

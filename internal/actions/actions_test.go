@@ -84,7 +84,7 @@ func TestWhatIsRefusedIsAudited(t *testing.T) {
 	}
 	critical := setup(t, core.Critical)
 	status := critical.show(t)
-	forged := buttons.Of(status, []core.Finding{{ID: critical.finding.ID, Severity: core.High}})[1].ID
+	forged := buttons.Of(status, []core.Finding{{ID: critical.finding.ID, Severity: core.High}}, core.ButtonsDismiss)[1].ID
 	if len(critical.buttons(t)) != 1 {
 		t.Errorf("buttons of what takes a comment: %+v", critical.buttons(t))
 	}
@@ -127,5 +127,20 @@ func TestUnknownRights(t *testing.T) {
 	}
 	if events := never.audit(t, before); len(events) != 1 || events[0].Action != core.AuditButtonRefused {
 		t.Errorf("never answered: %+v", events)
+	}
+}
+
+// Who may write to the repository decides on findings only where the policy says so, also by a button of before.
+func TestButtonsDismissNothingByDefault(t *testing.T) {
+	t.Parallel()
+	b := setup(t, core.High)
+	if list := buttons.Of(b.show(t), []core.Finding{b.finding}, ""); len(list) != 1 {
+		t.Errorf("buttons: %+v, want only one to scan again", list)
+	}
+	former := b.buttons(t)[1].ID
+	b.policies[0].Policy.Buttons = ""
+	events := b.press(t, func(a *core.CheckAction) { a.Button = former })
+	if len(events) != 1 || events[0].Action != core.AuditButtonRefused || !strings.Contains(events[0].Detail, "buttons: dismiss") {
+		t.Errorf("pressed a button of before: %+v", events)
 	}
 }

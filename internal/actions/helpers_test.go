@@ -46,6 +46,8 @@ type bench struct {
 	scan    core.Scan
 	finding core.Finding
 	presses int
+
+	policies core.Policies
 }
 
 func setup(t *testing.T, severity core.Severity, errs ...error) *bench {
@@ -53,12 +55,12 @@ func setup(t *testing.T, severity core.Severity, errs ...error) *bench {
 	b := &bench{fake: &fake{errs: errs}, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return b.now }
 	set := platforms.Set{"github": b.fake}
-	policies := core.Policies{{Match: "**", Policy: core.Policy{
-		Context: "scanhook", Branches: []string{"**"}, Scanners: []string{"trivy"}, ScanTimeout: time.Hour, Publish: core.PublishCheck,
+	b.policies = core.Policies{{Match: "**", Policy: core.Policy{
+		Context: "scanhook", Branches: []string{"**"}, Scanners: []string{"trivy"}, ScanTimeout: time.Hour, Publish: core.PublishCheck, Buttons: core.ButtonsDismiss,
 		Gate: core.Gate{FailOn: core.Low, NewOnly: true},
 	}}}
 	b.store = storetest.Open(t, store.Config{
-		Now: clock, Policies: policies, Scanners: core.Scanners{"trivy": core.Uploaded}, Checks: set.ShowChecks,
+		Now: clock, Policies: b.policies, Scanners: core.Scanners{"trivy": core.Uploaded}, Checks: set.ShowChecks,
 	})
 	b.doer = New(Config{Store: b.store, Platforms: set, Now: clock, Log: slog.New(slog.DiscardHandler)}).doers[0]
 	d, push := storetest.PushOf(1)
@@ -113,7 +115,7 @@ func (b *bench) show(t *testing.T) core.Status {
 // buttons are those that the check run shows.
 func (b *bench) buttons(t *testing.T) []buttons.Button {
 	t.Helper()
-	return buttons.Of(b.show(t), []core.Finding{b.finding})
+	return buttons.Of(b.show(t), []core.Finding{b.finding}, core.ButtonsDismiss)
 }
 
 // press has somebody press a button, and returns what the audit says since.

@@ -351,6 +351,7 @@ type Policy struct {
 	Badges      string        `yaml:"badges" jsonschema:"enum=off,enum=public"`              // public: everybody may see a badge with the open findings of the default branch
 	Replace     string        `yaml:"replace" jsonschema:"enum=always,enum=never"`           // whether an uploaded report takes the place of an earlier one of its scanner and category: always or never
 	Comment     string        `yaml:"comment" jsonschema:"enum=off,enum=note,enum=threads"`  // what pull and merge requests are told in their conversation
+	Buttons     string        `yaml:"buttons" jsonschema:"enum=scan,enum=dismiss"`           // what the buttons of check runs do for who may write to the repository
 	Approval    Approval      `yaml:"approval"`                                              // how many people dismiss a finding
 	Archives    bool          `yaml:"archives"`                                              // the built-in scanner looks into archives, as Scanner.Archives does for all
 	Gitleaks    SecretRules   `yaml:"gitleaks"`                                              // beside what the built-in scanner has for all repositories

@@ -102,6 +102,7 @@ func builtin() *Config {
 			Replace:     "always",
 			Approval:    Approval{Critical: 1, High: 1, Medium: 1, Low: 1, KEV: 1},
 			Comment:     "off",
+			Buttons:     "scan",
 			Forks:       "builtin",
 			Gitleaks:    SecretRules{Allow: noAllow()},
 		},

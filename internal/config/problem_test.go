@@ -40,7 +40,7 @@ func TestParseTellsAllProblemsWithPlaceAndMend(t *testing.T) {
 			"repositories:\n  - match: '**'\n    branch: [x]\n",
 			[]string{`c.yaml:3:5: unknown key "branch" in repositories[0] (did you mean "branches"? ` +
 				"valid keys: branches, match, webhook_secrets, signing_tokens, context, tags, scanners, gate, supersede, " +
-				"scan_timeout, scan_history, anomalies, publish, forks, badges, replace, comment, approval, archives, gitleaks)"},
+				"scan_timeout, scan_history, anomalies, publish, forks, badges, replace, comment, buttons, approval, archives and 1 more)"},
 		},
 		"duplicate keys": {
 			"server:\n  listen: ':1'\n  listen: ':2'\nserver: {}\n",

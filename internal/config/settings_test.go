@@ -76,7 +76,7 @@ repositories:
 		{"gate.unresolved", "tell", FromBuiltin, 0}, {"gate.first_scan", "gate", FromBuiltin, 0},
 		{"supersede", "true", FromBuiltin, 0}, {"scan_timeout", "1h30m", FromDefaults, 2}, {"scan_history", "1000", FromBuiltin, 0},
 		{"anomalies", "report", FromBuiltin, 0}, {"publish", "status", FromBuiltin, 0}, {"forks", "builtin", FromBuiltin, 0}, {"badges", "off", FromBuiltin, 0}, {"replace", "always", FromBuiltin, 0},
-		{"comment", "off", FromBuiltin, 0}, {"approval.critical", "1", FromBuiltin, 0}, {"approval.high", "1", FromBuiltin, 0},
+		{"comment", "off", FromBuiltin, 0}, {"buttons", "scan", FromBuiltin, 0}, {"approval.critical", "1", FromBuiltin, 0}, {"approval.high", "1", FromBuiltin, 0},
 		{"approval.medium", "1", FromBuiltin, 0}, {"approval.low", "1", FromBuiltin, 0}, {"approval.kev", "1", FromBuiltin, 0},
 		{"archives", "false", FromBuiltin, 0}, {"gitleaks.rules", "", FromBuiltin, 0}, {"gitleaks.allow.paths", "[]", FromBuiltin, 0},
 		{"gitleaks.allow.regexes", "[]", FromBuiltin, 0}, {"gitleaks.allow.rules", "[]", FromBuiltin, 0},

@@ -367,6 +367,9 @@ func (v *validator) validatePolicy(path string, policy Policy) {
 	if v.Wrote(path + ".replace") {
 		v.checkChoice(path+".replace", policy.Replace, "always", "never")
 	}
+	if v.Wrote(path + ".buttons") {
+		v.checkChoice(path+".buttons", policy.Buttons, "scan", "dismiss")
+	}
 	v.checkApproval(path+".approval", policy.Approval)
 	if v.Wrote(path + ".comment") {
 		v.checkChoice(path+".comment", policy.Comment, "off", "note", "threads")

@@ -28,7 +28,7 @@ func (s *sender) checkReport(ctx context.Context, status core.Status) (platforms
 		return platforms.CheckReport{}, err
 	}
 	report := describeCheck(told, status.TargetURL)
-	report.Buttons = buttons.Of(status, told.found)
+	report.Buttons = buttons.Of(status, told.found, s.Store.ButtonsOf(scan))
 	return report, nil
 }
 

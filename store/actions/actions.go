@@ -126,6 +126,7 @@ func (a *Actions) Subject(ctx context.Context, action Action) (s buttons.Subject
 	err = a.db.GetContext(ctx, &s.Scan, a.db.Rebind(`
 		SELECT `+sqldb.ColumnsOf[core.Scan]()+` FROM scans WHERE commit_sha = ? AND project_id + 0 = ? ORDER BY attempt DESC LIMIT 1`),
 		action.CommitSHA, action.ProjectID)
+	s.Scan.ProjectName = action.ProjectName
 	if err == nil {
 		err = a.db.GetContext(ctx, &s.Check, a.db.Rebind(`
 			SELECT `+sqldb.ColumnsOf[core.Status]()+` FROM commit_statuses WHERE first_scan_id = ? AND kind || '' = 'check' ORDER BY context LIMIT 1`),
