@@ -29,7 +29,6 @@ type Policy struct {
 	Comment     CommentMode
 	Buttons     ButtonMode
 	Approval    Approval
-	InSource    InSourceMode
 }
 
 // Approval says how many people dismiss a finding, by its severity and by what is known of its vulnerability. 0 and 1 are one.
@@ -40,12 +39,6 @@ func (a Approval) Needs(f Finding) bool {
 	by := map[Severity]int{Critical: a.Critical, High: a.High, Medium: a.Medium, Low: a.Low}
 	return by[f.Severity] > 1 || f.KEV && a.KEV > 1
 }
-
-// InSourceMode says whether marks in the code, or in what a scanner reads beside it, keep findings from counting.
-type InSourceMode string
-
-// InSourceRefuse lets them count all the same. With any other value they do not.
-const InSourceRefuse InSourceMode = "refuse"
 
 // ReplaceMode says whether a report takes the place of an earlier one.
 type ReplaceMode string
