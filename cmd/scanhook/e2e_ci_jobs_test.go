@@ -27,7 +27,7 @@ platforms:
   github: {webhook_secrets: [a-secret-of-webhooks], ci: {tokens: true, issuer: %q, scanners: [trivy]}}
   gitlab: {webhook_secrets: [a-secret-of-webhooks], ci: {tokens: true, issuer: %q}}
 scanners: {trivy: {upload: true}, semgrep: {upload: true}}
-defaults: {scanners: [trivy, semgrep]}
+defaults: {scanners: [trivy, semgrep], approval: {medium: 2}}
 repositories: [{match: "**"}]
 `
 
