@@ -202,7 +202,7 @@ func (s *Store) compareRuns(ctx context.Context, tx *sqlx.Tx, runs lateList, tou
 			return fmt.Errorf("closing alerts: %w", err)
 		}
 	}
-	return s.judgeAll(ctx, tx, ids, 0)
+	return s.judgeCompared(ctx, tx, ids)
 }
 
 // label is what a finding is through commits.

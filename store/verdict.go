@@ -102,8 +102,19 @@ const atHead = `(COALESCE((SELECT r.sha FROM refs r WHERE r.project_id = s.proje
 	OR COALESCE((SELECT r.sha FROM refs r WHERE r.project_id = s.project_id AND r.name = 'refs/heads/' || s.default_branch), '') = s.commit_sha)`
 
 // judgeAll judges scans again that have ended, which it locks in one order for all transactions. The status of the
-// first one is put first.
+// first one is put first. A commit that is no head keeps its text where its verdict stays: there may be many of them.
 func (s *Store) judgeAll(ctx context.Context, tx *sqlx.Tx, ids []int64, first int64) error {
+	return s.judgeScans(ctx, tx, ids, func(scan judged, changed bool) bool { return scan.ID == first || scan.Head || changed }, first)
+}
+
+// judgeCompared does that with scans that were compared again, each of which shows its new counts.
+func (s *Store) judgeCompared(ctx context.Context, tx *sqlx.Tx, ids []int64) error {
+	return s.judgeScans(ctx, tx, ids, func(judged, bool) bool { return true }, 0)
+}
+
+func (s *Store) judgeScans(
+	ctx context.Context, tx *sqlx.Tx, ids []int64, shows func(scan judged, changed bool) bool, first int64,
+) error {
 	var scans []judged
 	err := sqldb.SelectIn(ctx, tx, &scans, `
 		SELECT `+scansAs("s")+`, `+latestAttempt+` AS latest, `+atHead+` AS head
@@ -119,9 +130,10 @@ func (s *Store) judgeAll(ctx context.Context, tx *sqlx.Tx, ids []int64, first in
 	var own, others []core.Scan
 	for _, scan := range scans {
 		switch {
-		case scan.Latest && scan.ID == first:
+		case !scan.Latest || !shows(scan, changed[scan.ID]):
+		case scan.ID == first:
 			own = append(own, scan.Scan)
-		case scan.Latest && (scan.Head || changed[scan.ID]):
+		default:
 			others = append(others, scan.Scan)
 		}
 	}

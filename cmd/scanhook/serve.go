@@ -263,7 +263,7 @@ func startedBy() string {
 
 const (
 	// memoryLimit is where the garbage collector works harder, in bytes; live memory may exceed it.
-	memoryLimit = 150 << 20
+	memoryLimit = 140 << 20
 	// gcPercent is lower than Go's 100: a large report has few pointers, so that collecting garbage more often costs less
 	// than the memory.
 	gcPercent = 33

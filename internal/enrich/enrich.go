@@ -130,14 +130,15 @@ func (f *fetcher) retry(task store.EnrichmentTask, err error) *store.EnrichmentR
 	next := platforms.RetryAfter(err, firstPause, task.Attempts, age)
 	if limited := new(platforms.RateLimited); errors.As(err, &limited) {
 		f.pauses.Delay(f.name, f.Now(), limited.After)
-	} else if errors.Is(err, platforms.ErrNoToken) || errors.Is(err, platforms.ErrRefused) ||
-		task.Kind == store.EnrichMergeBase && errors.Is(err, platforms.ErrUnknownCommit) {
+	} else if errors.Is(err, platforms.ErrNoToken) || errors.Is(err, platforms.ErrRefused) {
 		next.GivenUp = true
 	}
 	log := f.Log.With("platform", f.name, "project", task.ProjectName, "commit", task.CommitSHA, "task", task.Kind)
 	switch {
 	case errors.Is(err, platforms.ErrNoToken):
 		log.Debug("metadata not fetched", "reason", err)
+	case next.GivenUp && task.Kind == store.EnrichMergeBase && errors.Is(err, platforms.ErrUnknownCommit):
+		log.Info("there is no merge base, or none that the platform tells", "error", err)
 	case next.GivenUp:
 		log.Warn("metadata given up, it stays unknown", "error", err)
 	default:

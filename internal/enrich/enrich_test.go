@@ -97,14 +97,14 @@ func TestRetry(t *testing.T) {
 func TestMergeBaseIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		err  error
-		asks int
+		errs []error
 		want string
 	}{
-		"a failure that passes": {errors.New("502"), 2, strings.Repeat("b", 40)},
-		"none":                  {platforms.ErrUnknownCommit, 1, ""},
+		"a failure that passes":     {[]error{errors.New("502")}, strings.Repeat("b", 40)},
+		"a commit that comes later": {[]error{platforms.ErrUnknownCommit}, strings.Repeat("b", 40)},
+		"a commit that never comes": {[]error{platforms.ErrUnknownCommit, platforms.ErrUnknownCommit}, ""},
 	} {
-		b := setup(t, c.err)
+		b := setup(t, c.errs...)
 		receipt, err := b.store.Accept(t.Context(), storetest.With(storetest.PushOf(1, func(_ *core.Delivery, p *core.Push) {
 			p.Ref = "refs/heads/topic"
 		})))
@@ -126,7 +126,7 @@ func TestMergeBaseIsAskedForAgain(t *testing.T) {
 		if err == nil {
 			scan, err = b.store.GetScan(t.Context(), receipt.Reference)
 		}
-		if err != nil || scan.MergeBaseSHA != c.want || len(b.fake.asked) != c.asks {
+		if err != nil || scan.MergeBaseSHA != c.want || len(b.fake.asked) != 2 {
 			t.Errorf("%s: %q, %v after %q", name, scan.MergeBaseSHA, err, b.fake.asked)
 		}
 	}
