@@ -208,3 +208,32 @@ func TestRetargetedRequestsAreComparedAnew(t *testing.T) {
 		}
 	})
 }
+
+// Runs that are each other's baseline, as the platform tells of requests both ways between two branches, are followed once.
+func TestRequestsBothWaysAreCompared(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		scanned(t, s, 1, found("old"))
+		names, scans := map[int]string{2: "release", 3: "feature"}, map[int]core.Scan{}
+		for _, n := range []int{2, 3} {
+			pushed(t, s, n, storetest.OnBranch(names[n]), newBranch)
+			scans[n] = told(t, s, n, core.RequestOpened, func(r *core.Request) {
+				r.Number, r.Fork, r.Branch, r.Target = int64(n), false, names[n], names[5-n]
+			})
+			if err := s.RecordMergeBase(t.Context(), scans[n], storetest.SHA(5-n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		deliver(t, s, scans[3], "gitleaks", found("old", "both"))
+		deliver(t, s, scans[2], "gitleaks", found("old", "both"))
+		for n, scan := range scans {
+			if compared := baselines(t, s, scan)["gitleaks"]; compared != storetest.SHA(5-n) {
+				t.Errorf("%s is compared with %s", names[n], compared)
+			}
+			if scan = get(t, s, scan.ReferenceID); scan.Summary != "0 new, 2 known" {
+				t.Errorf("%s: %q", names[n], scan.Summary)
+			}
+		}
+	})
+}

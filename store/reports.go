@@ -492,13 +492,15 @@ func (s *Store) follow(ctx context.Context, tx *sqlx.Tx, m *rematch, touched map
 		return nil
 	}
 	renamed := m.renamed.closed()
-	bases := lateList{m.run}
-	for ; len(bases) > 0 && len(touched) <= maxLate; bases = bases[1:] {
+	bases, seen := lateList{m.run}, map[int64]bool{m.run.ID: true} // requests both ways make runs each other's baseline
+	for ; len(bases) > 0 && len(seen) <= maxLate; bases = bases[1:] {
 		after, err := comparedTo(ctx, tx, bases[0])
 		if err != nil {
 			return err
 		}
+		after = slices.DeleteFunc(after, func(run lateRun) bool { return seen[run.ID] })
 		for _, run := range after {
+			seen[run.ID] = true
 			if err := s.rename(ctx, tx, m, run, renamed); err != nil {
 				return err
 			}
