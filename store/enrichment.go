@@ -75,30 +75,26 @@ func (s *Store) addFileTasks(ctx context.Context, tx *sqlx.Tx, scans []int64) er
 	return err
 }
 
-// RecordMergeBase keeps the commit where the scan's branch left its target, unless the scan has got another target since.
+// RecordMergeBase keeps the commit where the scan's branch left its target, unless the scan has got another target since. Reports that
+// came before are compared with that.
 func (s *Store) RecordMergeBase(ctx context.Context, scan core.Scan, sha string) error {
-	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		changed, err := s.setMergeBase(ctx, tx, scan, sha)
-		if changed && scan.TargetBranch != "" {
-			err = s.compareAtBase(ctx, tx, scan.ID)
-		}
-		return err
-	})
+	err := s.write(ctx, func(tx *sqlx.Tx) error { return s.setMergeBase(ctx, tx, scan, sha) })
 	if err != nil {
 		return fmt.Errorf("recording merge base: %w", err)
 	}
 	return nil
 }
 
-func (s *Store) setMergeBase(ctx context.Context, tx *sqlx.Tx, scan core.Scan, sha string) (changed bool, err error) {
-	if scan.TargetBranch != "" { // its reports may be compared again
-		if _, err := s.lockForReport(ctx, tx, scan.ID); err != nil {
-			return false, err
-		}
+func (s *Store) setMergeBase(ctx context.Context, tx *sqlx.Tx, scan core.Scan, sha string) error {
+	if _, err := s.lockForReport(ctx, tx, scan.ID); err != nil {
+		return err
 	}
 	rows, err := sqldb.Exec(ctx, tx, `
 		UPDATE scans SET merge_base_sha = ? WHERE id = ? AND target_branch = ? AND merge_base_sha <> ?`, sha, scan.ID, scan.TargetBranch, sha)
-	return rows > 0, err
+	if err != nil || rows == 0 {
+		return err
+	}
+	return s.compareAtBase(ctx, tx, scan.ID)
 }
 
 // AskMergeBase has the platform asked again, later, where a scan's branch left its target. The scan is then compared with that commit.
@@ -170,7 +166,10 @@ func (s *Store) FinishEnrichment(ctx context.Context, task EnrichmentTask, resul
 			return err
 		}
 		if task.Kind == EnrichMergeBase {
-			return s.compareAtAnswer(ctx, tx, result.Base)
+			if result.Base.SHA == "" {
+				return nil
+			}
+			return s.setMergeBase(ctx, tx, result.Base.Scan, result.Base.SHA)
 		}
 		if err := result.write(ctx, tx, task); err != nil {
 			return err
@@ -181,17 +180,6 @@ func (s *Store) FinishEnrichment(ctx context.Context, task EnrichmentTask, resul
 		return fmt.Errorf("finishing enrichment task %d: %w", task.ID, err)
 	}
 	return nil
-}
-
-func (s *Store) compareAtAnswer(ctx context.Context, tx *sqlx.Tx, base MergeBase) error {
-	if base.SHA == "" {
-		return nil
-	}
-	changed, err := s.setMergeBase(ctx, tx, base.Scan, base.SHA)
-	if changed {
-		err = s.compareAtBase(ctx, tx, base.Scan.ID)
-	}
-	return err
 }
 
 // write never lowers a count: what was listed in the push has changed for sure. All attempts of the scan get it.
