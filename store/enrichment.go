@@ -99,17 +99,22 @@ func (s *Store) setMergeBase(ctx context.Context, tx *sqlx.Tx, scan core.Scan, s
 
 // AskMergeBase has the platform asked again, later, where a scan's branch left its target. The scan is then compared with that commit.
 func (s *Store) AskMergeBase(ctx context.Context, scan core.Scan) error {
-	now := s.clock.Timestamp()
-	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, tx.Rebind(`
-			INSERT INTO enrichment_tasks (kind, source_platform, scan_id, requested_at, next_attempt_at) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT DO NOTHING`), EnrichMergeBase, scan.SourcePlatform, scan.ID, now, now)
-		return err
-	})
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error { return s.askMergeBase(ctx, tx, scan) })
 	if err != nil {
 		return fmt.Errorf("asking for a merge base later: %w", err)
 	}
 	return nil
+}
+
+// askMergeBase also revives a task that was given up: who asks again knows that the platform may answer now.
+func (s *Store) askMergeBase(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
+	now := s.clock.Timestamp()
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		INSERT INTO enrichment_tasks (kind, source_platform, scan_id, requested_at, next_attempt_at) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (scan_id, kind) WHERE metric_id IS NULL DO UPDATE SET given_up = FALSE, attempts = 0, lease_until = NULL, last_error = '',
+			requested_at = excluded.requested_at, next_attempt_at = excluded.next_attempt_at
+		WHERE enrichment_tasks.given_up`), EnrichMergeBase, scan.SourcePlatform, scan.ID, now, now)
+	return err
 }
 
 // ClaimEnrichment leases a task of a platform that is due; core.ErrNotFound when none is.
