@@ -441,21 +441,24 @@ func (s *Store) targetsOf(ctx context.Context, tx *sqlx.Tx, wanted []aimed) (map
 // aimScan aims a scan at another branch. Scanners that ran here run once more, because other commits lie between; of reports from
 // elsewhere only the comparison is made anew.
 func (s *Store) aimScan(ctx context.Context, tx *sqlx.Tx, aim intake.Aim) error {
-	_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET target_branch = ? WHERE id = ?`), aim.Target, aim.ScanID)
-	if err != nil || !aim.Anew {
+	if !aim.Anew {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET target_branch = ? WHERE id = ?`), aim.Target, aim.ScanID)
 		return err
 	}
-	scan, err := s.lockScan(ctx, tx, aim.ScanID)
+	scan, err := s.lockForReport(ctx, tx, aim.ScanID)
 	if err != nil {
 		return err
 	}
-	deadline := s.nextDeadline(scan)
+	scan.TargetBranch, scan.MergeBaseSHA = aim.Target, ""
 	_, err = tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE scans SET merge_base_sha = '', baseline_scan_id = NULL, deadline_at = ? WHERE id = ?`), deadline, scan.ID)
+		UPDATE scans SET target_branch = ?, merge_base_sha = '', baseline_scan_id = NULL, deadline_at = ? WHERE id = ?`),
+		aim.Target, s.nextDeadline(scan), scan.ID)
+	if err == nil {
+		err = s.askAnotherBase(ctx, tx, scan)
+	}
 	if err != nil {
 		return err
 	}
-	scan.MergeBaseSHA = ""
 	_, err = tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE scan_jobs SET state = 'pending', error = '', failures = 0, not_before = NULL, finished_at = NULL, lease_until = NULL,
 			baseline_scan_id = NULL

@@ -200,7 +200,8 @@ func TestRetargetedRequestsAreComparedAnew(t *testing.T) {
 		if feature.TargetBranch != "release" || feature.MergeBaseSHA != "" || !strings.HasSuffix(feature.Summary, "2 known") {
 			t.Fatalf("into release: %q, %+v", feature.Summary, feature)
 		}
-		if err := s.RecordMergeBase(t.Context(), feature, storetest.SHA(1)); err != nil {
+		answer := store.EnrichmentResult{Base: store.MergeBase{Scan: feature, SHA: storetest.SHA(1)}}
+		if err := s.FinishEnrichment(t.Context(), asked(t, s), answer); err != nil {
 			t.Fatal(err)
 		}
 		if feature = get(t, s, feature.ReferenceID); feature.Summary != "1 new (1 low), 1 known" {

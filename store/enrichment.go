@@ -117,6 +117,15 @@ func (s *Store) askMergeBase(ctx context.Context, tx *sqlx.Tx, scan core.Scan) e
 	return err
 }
 
+// askAnotherBase asks anew for a scan that got another target: an answer that is on its way is about the former one.
+func (s *Store) askAnotherBase(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM enrichment_tasks WHERE scan_id = ? AND kind = ?`), scan.ID, EnrichMergeBase)
+	if err != nil {
+		return err
+	}
+	return s.askMergeBase(ctx, tx, scan)
+}
+
 // ClaimEnrichment leases a task of a platform that is due; core.ErrNotFound when none is.
 func (s *Store) ClaimEnrichment(ctx context.Context, platform string, lease time.Duration) (EnrichmentTask, error) {
 	var claimed EnrichmentTask
