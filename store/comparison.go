@@ -20,6 +20,26 @@ import (
 // lockForReport locks a scan whose findings are about to change. The project comes first, as in triage. Of a run and
 // the one that it is compared with, the later one sees the other.
 func (s *Store) lockForReport(ctx context.Context, tx *sqlx.Tx, scan int64) (core.Scan, error) {
+	if err := s.lockKeys(ctx, tx, scan); err != nil {
+		return core.Scan{}, err
+	}
+	return s.lockScan(ctx, tx, scan)
+}
+
+// lockForBase is lockForReport of a scan that is about to be compared with another merge base. No row is locked before the keys: the
+// run of that commit, which has its key, may wait for the row.
+func (s *Store) lockForBase(ctx context.Context, tx *sqlx.Tx, scan int64, base string) error {
+	err := s.lockKeys(ctx, tx, scan)
+	if err == nil {
+		err = s.db.ShareKey(ctx, tx, lockOfProject+` || '@' || CAST(? AS TEXT)`, ofScan+` AND commit_sha <> ?`, base, scan, base)
+	}
+	if err == nil {
+		_, err = s.lockScan(ctx, tx, scan)
+	}
+	return err
+}
+
+func (s *Store) lockKeys(ctx context.Context, tx *sqlx.Tx, scan int64) error {
 	err := s.db.ShareKey(ctx, tx, lockOfProject, ofScan, scan)
 	const onDefault = lockOfProject + ` || '@refs/heads/' || default_branch`
 	if err == nil { // any run may be compared with one of the default branch
@@ -35,10 +55,7 @@ func (s *Store) lockForReport(ctx context.Context, tx *sqlx.Tx, scan int64) (cor
 		err = s.db.ShareKey(ctx, tx, lockOfProject+` || '@' || merge_base_sha`,
 			ofScan+` AND merge_base_sha <> '' AND merge_base_sha <> commit_sha`, scan)
 	}
-	if err != nil {
-		return core.Scan{}, err
-	}
-	return s.lockScan(ctx, tx, scan)
+	return err
 }
 
 // turns tells whether an earlier report of the job failed the gate, and this one does not: that stands still after one that only says that

@@ -86,7 +86,7 @@ func (s *Store) RecordMergeBase(ctx context.Context, scan core.Scan, sha string)
 }
 
 func (s *Store) setMergeBase(ctx context.Context, tx *sqlx.Tx, scan core.Scan, sha string) error {
-	if _, err := s.lockForReport(ctx, tx, scan.ID); err != nil {
+	if err := s.lockForBase(ctx, tx, scan.ID, sha); err != nil {
 		return err
 	}
 	rows, err := sqldb.Exec(ctx, tx, `
@@ -171,7 +171,7 @@ type MergeBase struct {
 // lease was lost.
 func (s *Store) FinishEnrichment(ctx context.Context, task EnrichmentTask, result EnrichmentResult) error {
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
-		if _, err := s.lockScan(ctx, tx, task.ScanID); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		if err := s.lockForResult(ctx, tx, task, result); err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
 		done, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM enrichment_tasks WHERE id = ? AND lease_until = ?`),
@@ -194,6 +194,14 @@ func (s *Store) FinishEnrichment(ctx context.Context, task EnrichmentTask, resul
 		return fmt.Errorf("finishing enrichment task %d: %w", task.ID, err)
 	}
 	return nil
+}
+
+func (s *Store) lockForResult(ctx context.Context, tx *sqlx.Tx, task EnrichmentTask, result EnrichmentResult) error {
+	if result.Base.SHA != "" {
+		return s.lockForBase(ctx, tx, task.ScanID, result.Base.SHA)
+	}
+	_, err := s.lockScan(ctx, tx, task.ScanID)
+	return err
 }
 
 // write never lowers a count: what was listed in the push has changed for sure. All attempts of the scan get it.
