@@ -472,25 +472,27 @@ func (s *Store) aimScan(ctx context.Context, tx *sqlx.Tx, aim intake.Aim) error 
 	return s.settleScan(ctx, tx, scan.ID, nil)
 }
 
-// compareUploads compares reports from elsewhere once more, with what their commit is compared with now.
-func (s *Store) compareUploads(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
-	jobs, err := jobsOf(ctx, tx, scan)
+// askMergeBase also revives a task that was given up: who asks again knows that the platform may answer now.
+func (s *Store) askMergeBase(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
+	now := s.clock.Timestamp()
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		INSERT INTO enrichment_tasks (kind, source_platform, scan_id, requested_at, next_attempt_at) VALUES ('merge_base', ?, ?, ?, ?)
+		ON CONFLICT (scan_id, kind) WHERE metric_id IS NULL DO UPDATE SET given_up = FALSE, attempts = 0, lease_until = NULL, last_error = '',
+			requested_at = excluded.requested_at, next_attempt_at = excluded.next_attempt_at
+		WHERE enrichment_tasks.given_up`), scan.SourcePlatform, scan.ID, now, now)
+	return err
+}
+
+// askAnotherBase asks anew for a scan that got another target: an answer that is on its way is about the former one.
+func (s *Store) askAnotherBase(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM enrichment_tasks WHERE scan_id = ? AND kind = 'merge_base'`), scan.ID)
 	if err != nil {
 		return err
 	}
-	var runs lateList
-	for _, job := range jobs {
-		if job.Worker == core.Uploader && job.State == core.JobCompleted {
-			runs = append(runs, lateRun{job, scan})
-		}
-	}
-	if len(runs) == 0 {
-		return nil
-	}
-	return s.compareRuns(ctx, tx, runs, map[int64]core.Scan{})
+	return s.askMergeBase(ctx, tx, scan)
 }
 
-// compareAtBase does that once it is known where the commit of a request left its target.
+// compareAtBase compares reports from elsewhere once more when it is known where the commit of a request left its target.
 func (s *Store) compareAtBase(ctx context.Context, tx *sqlx.Tx, id int64) error {
 	scan, err := s.lockScan(ctx, tx, id)
 	if err == nil {

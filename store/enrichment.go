@@ -106,26 +106,6 @@ func (s *Store) AskMergeBase(ctx context.Context, scan core.Scan) error {
 	return nil
 }
 
-// askMergeBase also revives a task that was given up: who asks again knows that the platform may answer now.
-func (s *Store) askMergeBase(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
-	now := s.clock.Timestamp()
-	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		INSERT INTO enrichment_tasks (kind, source_platform, scan_id, requested_at, next_attempt_at) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (scan_id, kind) WHERE metric_id IS NULL DO UPDATE SET given_up = FALSE, attempts = 0, lease_until = NULL, last_error = '',
-			requested_at = excluded.requested_at, next_attempt_at = excluded.next_attempt_at
-		WHERE enrichment_tasks.given_up`), EnrichMergeBase, scan.SourcePlatform, scan.ID, now, now)
-	return err
-}
-
-// askAnotherBase asks anew for a scan that got another target: an answer that is on its way is about the former one.
-func (s *Store) askAnotherBase(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
-	_, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM enrichment_tasks WHERE scan_id = ? AND kind = ?`), scan.ID, EnrichMergeBase)
-	if err != nil {
-		return err
-	}
-	return s.askMergeBase(ctx, tx, scan)
-}
-
 // ClaimEnrichment leases a task of a platform that is due; core.ErrNotFound when none is.
 func (s *Store) ClaimEnrichment(ctx context.Context, platform string, lease time.Duration) (EnrichmentTask, error) {
 	var claimed EnrichmentTask

@@ -205,6 +205,24 @@ func (s *Store) compareRuns(ctx context.Context, tx *sqlx.Tx, runs lateList, tou
 	return s.judgeCompared(ctx, tx, ids)
 }
 
+// compareUploads compares reports from elsewhere once more, with what their commit is compared with now.
+func (s *Store) compareUploads(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
+	jobs, err := jobsOf(ctx, tx, scan)
+	if err != nil {
+		return err
+	}
+	var runs lateList
+	for _, job := range jobs {
+		if job.Worker == core.Uploader && job.State == core.JobCompleted {
+			runs = append(runs, lateRun{job, scan})
+		}
+	}
+	if len(runs) == 0 {
+		return nil
+	}
+	return s.compareRuns(ctx, tx, runs, map[int64]core.Scan{})
+}
+
 // label is what a finding is through commits.
 type label struct {
 	alert int64
