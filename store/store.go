@@ -25,6 +25,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/buttons"
 	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/store/actions"
@@ -382,7 +383,10 @@ func (s *Store) Notes() *notes.Notes { return notes.New(s.db, s.clock.Timestamp)
 func (s *Store) Actions() *actions.Actions { return actions.New(s.db, s.clock.Timestamp) }
 
 // ButtonsOf is what the buttons of a scan's check run may do.
-func (s *Store) ButtonsOf(scan core.Scan) core.ButtonMode { return s.policyOf(scan).Buttons }
+func (s *Store) ButtonsOf(scan core.Scan) buttons.Rights {
+	policy := s.policyOf(scan)
+	return buttons.Rights{Mode: policy.Buttons, Approval: policy.Approval}
+}
 
 // wantNotes has the comments of open requests written anew whose heads these scans are of.
 func (s *Store) wantNotes(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {

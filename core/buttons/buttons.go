@@ -28,14 +28,24 @@ type Button struct {
 	ID                 string // names the act, the finding, and the revision of the check run that showed the button
 }
 
+// Rights are what a project's policy says of its buttons.
+type Rights struct {
+	Mode     core.ButtonMode
+	Approval core.Approval
+}
+
+// Dismiss tells whether a button may dismiss a finding. It never does where two people have to: who presses it has another name there than
+// on the page, and could be both of them.
+func (r Rights) Dismiss(f core.Finding) bool { return r.Mode.Dismiss() && !r.Approval.Needs(f) }
+
 // Of are the buttons of the check run that is about to show a status. found are its new findings that are not dismissed: a single one can
 // be dismissed where the policy lets everybody do so who may write to the repository, unless that takes a comment.
-func Of(status core.Status, found []core.Finding, mode core.ButtonMode) []Button {
+func Of(status core.Status, found []core.Finding, rights Rights) []Button {
 	if status.State == core.StatusPending {
 		return nil
 	}
 	list := []Button{{"Scan again", "Have the commit scanned once more", idOf(ScanAgain, 0, status.Revision)}}
-	if mode.Dismiss() && len(found) == 1 && !found[0].NeedsComment() {
+	if len(found) == 1 && rights.Dismiss(found[0]) && !found[0].NeedsComment() {
 		finding := found[0].ID
 		list = append(list,
 			Button{"False positive", "Dismiss the one new finding", idOf(FalsePositive, finding, status.Revision)},

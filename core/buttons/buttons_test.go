@@ -26,7 +26,7 @@ func shown() (buttons.Subject, []core.Finding) {
 func TestButtonsFitThePlatform(t *testing.T) {
 	t.Parallel()
 	status, found := core.Status{State: core.StatusFailure, Revision: 1 << 25}, []core.Finding{{ID: 1 << 40, Severity: core.High}}
-	list := buttons.Of(status, found, core.ButtonsDismiss)
+	list := buttons.Of(status, found, buttons.Rights{Mode: core.ButtonsDismiss})
 	if len(list) != 3 {
 		t.Fatalf("%d buttons", len(list))
 	}
@@ -35,6 +35,7 @@ func TestButtonsFitThePlatform(t *testing.T) {
 			t.Errorf("%+v is too long", b)
 		}
 	}
+	rights := buttons.Rights{Mode: core.ButtonsDismiss, Approval: core.Approval{Medium: 2}}
 	for name, c := range map[string]struct {
 		status core.Status
 		found  []core.Finding
@@ -45,9 +46,10 @@ func TestButtonsFitThePlatform(t *testing.T) {
 		"two findings":       {status, append(found, found...), 1},
 		"needs a comment":    {status, []core.Finding{{ID: 1, Severity: core.Critical}}, 1},
 		"known exploited":    {status, []core.Finding{{ID: 1, Severity: core.Low, KEV: true}}, 1},
+		"takes two people":   {status, []core.Finding{{ID: 1, Severity: core.Medium}}, 1},
 		"ids beyond measure": {core.Status{State: core.StatusFailure, Revision: math.MaxInt64}, []core.Finding{{ID: math.MaxInt64}}, 1},
 	} {
-		if list := buttons.Of(c.status, c.found, core.ButtonsDismiss); len(list) != c.want {
+		if list := buttons.Of(c.status, c.found, rights); len(list) != c.want {
 			t.Errorf("%s: %+v, want %d", name, list, c.want)
 		}
 	}
@@ -56,7 +58,7 @@ func TestButtonsFitThePlatform(t *testing.T) {
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	s, found := shown()
-	list := buttons.Of(s.Check, found, core.ButtonsDismiss)
+	list := buttons.Of(s.Check, found, buttons.Rights{Mode: core.ButtonsDismiss})
 	for i, want := range []buttons.Deed{{Act: buttons.ScanAgain}, {Act: buttons.FalsePositive, Finding: 99}, {Act: buttons.UsedInTests, Finding: 99}} {
 		deed, err := buttons.Decide(core.CheckAction{CheckID: 71, Button: list[i].ID}, noon, s)
 		if err != nil || deed != want {

@@ -178,19 +178,24 @@ func (d *doer) perform(ctx context.Context, action actions.Action, scan core.Sca
 		return err
 	}
 	finding, err := d.Store.GetFinding(ctx, deed.Finding)
+	rights := d.Store.ButtonsOf(scan)
 	switch {
 	case err != nil:
 		return err
-	case !d.Store.ButtonsOf(scan).Dismiss():
+	case !rights.Mode.Dismiss():
 		return errNoDismissals
 	case finding.Scan.ID != scan.ID:
 		return errElsewhere
+	case !rights.Dismiss(finding.Finding) || finding.Waiting != nil: // it may wait because the alert is worse elsewhere
+		return errTwoPeople
 	}
 	_, err = d.Store.RecordFeedback(ctx, deed.Feedback(by))
 	return err
 }
 
 var errNoDismissals = errors.New("buttons dismiss no findings here; with buttons: dismiss in the configuration, they would")
+
+var errTwoPeople = errors.New("two people dismiss this finding: decide on its page")
 
 var errElsewhere = errors.New("the finding is not one of the commit's scan")
 

@@ -84,7 +84,7 @@ func TestWhatIsRefusedIsAudited(t *testing.T) {
 	}
 	critical := setup(t, core.Critical)
 	status := critical.show(t)
-	forged := buttons.Of(status, []core.Finding{{ID: critical.finding.ID, Severity: core.High}}, core.ButtonsDismiss)[1].ID
+	forged := buttons.Of(status, []core.Finding{{ID: critical.finding.ID, Severity: core.High}}, buttons.Rights{Mode: core.ButtonsDismiss})[1].ID
 	if len(critical.buttons(t)) != 1 {
 		t.Errorf("buttons of what takes a comment: %+v", critical.buttons(t))
 	}
@@ -134,7 +134,7 @@ func TestUnknownRights(t *testing.T) {
 func TestButtonsDismissNothingByDefault(t *testing.T) {
 	t.Parallel()
 	b := setup(t, core.High)
-	if list := buttons.Of(b.show(t), []core.Finding{b.finding}, ""); len(list) != 1 {
+	if list := buttons.Of(b.show(t), []core.Finding{b.finding}, buttons.Rights{}); len(list) != 1 {
 		t.Errorf("buttons: %+v, want only one to scan again", list)
 	}
 	former := b.buttons(t)[1].ID
@@ -142,5 +142,27 @@ func TestButtonsDismissNothingByDefault(t *testing.T) {
 	events := b.press(t, func(a *core.CheckAction) { a.Button = former })
 	if len(events) != 1 || events[0].Action != core.AuditButtonRefused || !strings.Contains(events[0].Detail, "buttons: dismiss") {
 		t.Errorf("pressed a button of before: %+v", events)
+	}
+}
+
+// A button neither proposes nor approves what two people dismiss: who presses it could be the one who says so on the page.
+func TestButtonsAreNoSecondPerson(t *testing.T) {
+	t.Parallel()
+	b := setup(t, core.High)
+	former := b.buttons(t)[1].ID
+	b.policies[0].Policy.Approval = core.Approval{High: 2}
+	_, err := b.store.RecordFeedback(t.Context(), core.Feedback{FindingID: b.finding.ID, UserVerdict: core.FalsePositive, Author: "mira"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, needed := range []int{2, 1} { // or that two were needed when it was proposed
+		b.policies[0].Policy.Approval.High = needed
+		events := b.press(t, func(a *core.CheckAction) { a.Button = former })
+		if len(events) != 1 || events[0].Action != core.AuditButtonRefused || !strings.Contains(events[0].Detail, "two people") {
+			t.Errorf("pressed where %d are needed: %+v", needed, events)
+		}
+	}
+	if found, err := b.store.GetFinding(t.Context(), b.finding.ID); err != nil || found.Decision != nil || found.Waiting == nil {
+		t.Errorf("decided: %+v, %+v, %v", found.Decision, found.Waiting, err)
 	}
 }

@@ -115,7 +115,7 @@ func (b *bench) show(t *testing.T) core.Status {
 // buttons are those that the check run shows.
 func (b *bench) buttons(t *testing.T) []buttons.Button {
 	t.Helper()
-	return buttons.Of(b.show(t), []core.Finding{b.finding}, core.ButtonsDismiss)
+	return buttons.Of(b.show(t), []core.Finding{b.finding}, buttons.Rights{Mode: core.ButtonsDismiss})
 }
 
 // press has somebody press a button, and returns what the audit says since.
