@@ -292,9 +292,16 @@ func (s Set) KeepNotes(platform string) bool {
 
 // ThreadKeeper is a NoteKeeper that has threads on the lines of a request's change, which can be resolved.
 type ThreadKeeper interface {
-	// KeepThreads makes a request, whose head is a commit, show these threads of ours, and resolves all others of ours. A thread has been
-	// begun once, however often it is called. Errors are those of NoteKeeper.
-	KeepThreads(ctx context.Context, project core.Project, request int64, head string, threads []Thread) error
+	// KeepThreads makes a request, whose head is a commit, show these threads of ours, and resolves those of ours whose findings do not
+	// count any more. A thread has been begun once, however often it is called. Errors are those of NoteKeeper.
+	KeepThreads(ctx context.Context, project core.Project, request int64, head string, threads Threads) error
+}
+
+// Threads are those of a request.
+type Threads struct {
+	Wanted []Thread        // to be begun where they have not been; they are fewer than what counts
+	Still  map[string]bool // keys of the findings that count: their threads stay open
+	All    bool            // Still has all of them: what is not in it does not count any more
 }
 
 // Thread is one on a line.

@@ -7,7 +7,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,13 +87,8 @@ func (s *sender) write(ctx context.Context, keeper platforms.NoteKeeper, note no
 	case err != nil:
 		return notes.End{}, err
 	}
-	listed, _, _ := s.threadsOn(note, subject, said)
-	content := text
-	for _, thread := range listed {
-		content += "\n" + thread.Key
-	}
-	sum := sha256.Sum256([]byte(content))
-	digest := hex.EncodeToString(sum[:])
+	threads, _, _ := s.threadsOn(note, subject, said)
+	digest := digestOf(text, threads)
 	if text == "" || digest == note.Digest && !note.Checked() {
 		return notes.End{Posted: true, NoteID: note.NoteID, Digest: note.Digest}, nil
 	}
@@ -106,6 +103,18 @@ func (s *sender) write(ctx context.Context, keeper platforms.NoteKeeper, note no
 	end := s.endOf(note, kept, digest, err)
 	s.logNote(note, subject, end, err)
 	return end, nil
+}
+
+// digestOf tells apart what a request is to show.
+func digestOf(text string, threads platforms.Threads) string {
+	for _, thread := range threads.Wanted {
+		text += "\n" + thread.Key
+	}
+	for _, key := range slices.Sorted(maps.Keys(threads.Still)) {
+		text += "\nstill " + key
+	}
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }
 
 // hidden is a text in Markdown that nobody sees.
@@ -292,20 +301,26 @@ func plain(text string) string {
 // maxThreads bounds the threads on a request: each is a call, and people read fewer.
 const maxThreads = 20
 
-// threadsOn are the threads that a request is to show: of the new findings on lines of its head, the most urgent. able is false where there
-// are none on the platform, they are off, or nothing is known of the head yet.
-func (s *sender) threadsOn(note notes.Note, subject notes.Subject, t told) (list []platforms.Thread, keeper platforms.ThreadKeeper, able bool) {
+// threadsOn are the threads that a request is to show: of the new findings on lines of its head, the most urgent are begun, and those of all
+// that count stay open. able is false where there are none on the platform, they are off, or nothing is known of the head yet.
+func (s *sender) threadsOn(note notes.Note, subject notes.Subject, t told) (threads platforms.Threads, keeper platforms.ThreadKeeper, able bool) {
 	keeper, able = platforms.ThreadKeeperOf(s.Platforms[s.platform])
 	able = able && subject.IsOpen && !note.Checked() && t.scan.Status.Ended() && t.scan.Status != core.ScanFailed &&
 		s.Store.CommentMode(note.SourcePlatform, subject.ProjectName) == core.CommentThreads
+	if !able {
+		return threads, keeper, false
+	}
+	threads = platforms.Threads{Still: map[string]bool{}, All: len(t.found) < maxAnnotations}
 	for _, f := range t.found {
-		if able && f.File != "" && f.Line > 0 && f.Commit == "" && len(list) < maxThreads {
-			list = append(list, platforms.Thread{
-				Key: fmt.Sprint(f.AlertID), File: f.File, Line: f.Line, Text: describeThread(f, s.Store.PageOf(t.scan)),
+		key := fmt.Sprint(f.AlertID)
+		threads.Still[key] = true
+		if f.File != "" && f.Line > 0 && f.Commit == "" && len(threads.Wanted) < maxThreads {
+			threads.Wanted = append(threads.Wanted, platforms.Thread{
+				Key: key, File: f.File, Line: f.Line, Text: describeThread(f, s.Store.PageOf(t.scan)),
 			})
 		}
 	}
-	return list, keeper, able
+	return threads, keeper, true
 }
 
 func describeThread(f core.Finding, page string) string {
@@ -321,9 +336,9 @@ func describeThread(f core.Finding, page string) string {
 
 // keepThreads has the request show its threads, after its comment.
 func (s *sender) keepThreads(ctx context.Context, note notes.Note, subject notes.Subject, t told) error {
-	list, keeper, able := s.threadsOn(note, subject, t)
+	threads, keeper, able := s.threadsOn(note, subject, t)
 	if !able {
 		return nil
 	}
-	return keeper.KeepThreads(ctx, core.Project{Name: subject.ProjectName, Ref: subject.ProjectRef}, note.Number, subject.HeadSHA, list)
+	return keeper.KeepThreads(ctx, core.Project{Name: subject.ProjectName, Ref: subject.ProjectRef}, note.Number, subject.HeadSHA, threads)
 }

@@ -220,11 +220,11 @@ func TestTextsFromOutsideAreCode(t *testing.T) {
 type threader struct {
 	*writer
 	refuses error
-	kept    [][]platforms.Thread
+	kept    []platforms.Threads
 	head    string
 }
 
-func (w *threader) KeepThreads(_ context.Context, _ core.Project, _ int64, head string, threads []platforms.Thread) error {
+func (w *threader) KeepThreads(_ context.Context, _ core.Project, _ int64, head string, threads platforms.Threads) error {
 	if w.refuses != nil {
 		return w.refuses
 	}
@@ -272,11 +272,11 @@ func TestThreadsFollowTheNewFindings(t *testing.T) {
 	if _, err := b.sender.notes(w).Once(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if len(w.kept) != 1 || len(w.kept[0]) != maxThreads || w.head != scan.CommitSHA {
+	if len(w.kept) != 1 || len(w.kept[0].Wanted) != maxThreads || len(w.kept[0].Still) != 30 || !w.kept[0].All || w.head != scan.CommitSHA {
 		t.Fatalf("after the outage: %d times, %+v", len(w.kept), w.kept)
 	}
 	seen := map[string]bool{}
-	for _, one := range w.kept[0] {
+	for _, one := range w.kept[0].Wanted {
 		if seen[one.Key] || one.Line < 1 || one.File != "main.go" || !strings.Contains(one.Text, "`@all ' /close`") {
 			t.Errorf("thread %+v", one)
 		}
@@ -284,7 +284,15 @@ func TestThreadsFollowTheNewFindings(t *testing.T) {
 	}
 	put(core.Report{Findings: report.Findings[1:2]})
 	put(core.Report{})
-	if len(w.kept) != 3 || len(w.kept[1]) != 1 || !seen[w.kept[1][0].Key] || len(w.kept[2]) != 0 {
+	if len(w.kept) != 3 || len(w.kept[1].Wanted) != 1 || !seen[w.kept[1].Wanted[0].Key] || len(w.kept[2].Still) != 0 || !w.kept[2].All {
 		t.Errorf("as findings go: %+v; before %+v", w.kept[1:], w.kept[0])
+	}
+	for line := range maxAnnotations {
+		f := report.Findings[0]
+		f.RuleID, f.Line = fmt.Sprint("many", line), line
+		report.Findings = append(report.Findings, f)
+	}
+	if put(report); len(w.kept) != 4 || w.kept[3].All {
+		t.Errorf("of more than are read: %+v", w.kept[3:])
 	}
 }

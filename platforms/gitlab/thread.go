@@ -18,9 +18,9 @@ const (
 	threadsBeginEnd    = " -->\n"
 )
 
-// KeepThreads begins threads on the lines of a merge request's change, resolves those of ours that are not wanted any more, and opens
-// again those that it has resolved. What people resolved stays so. A line that is not in the change gets none.
-func (p *Platform) KeepThreads(ctx context.Context, project core.Project, request int64, head string, wanted []platforms.Thread) error {
+// KeepThreads begins threads on the lines of a merge request's change, resolves those of ours whose findings do not count any more, and
+// opens again those that it has resolved. What people resolved stays so. A line that is not in the change gets none.
+func (p *Platform) KeepThreads(ctx context.Context, project core.Project, request int64, head string, threads platforms.Threads) error {
 	if err := p.checkAccess(project); err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (p *Platform) KeepThreads(ctx context.Context, project core.Project, reques
 		ctx = platforms.WithoutRedirects(ctx)
 	}
 	k := threadsOf{thread: thread{p, numberOrPath(project), int(request)}, head: head, shown: map[string]*gogitlab.Discussion{}}
-	if err := k.keep(ctx, wanted); err != nil {
+	if err := k.keep(ctx, threads); err != nil {
 		return fmt.Errorf("keeping threads of merge request %d of %s: %w", request, project.Name, err)
 	}
 	return nil
@@ -42,19 +42,22 @@ type threadsOf struct {
 	shown map[string]*gogitlab.Discussion // by key, the oldest
 }
 
-func (k *threadsOf) keep(ctx context.Context, wanted []platforms.Thread) error {
+func (k *threadsOf) keep(ctx context.Context, threads platforms.Threads) error {
 	if err := k.list(ctx); err != nil {
 		return err
 	}
-	open, fresh := map[string]bool{}, []platforms.Thread(nil)
-	for _, one := range wanted {
-		open[one.Key] = true
+	var fresh []platforms.Thread
+	for _, one := range threads.Wanted {
 		if k.shown[one.Key] == nil {
 			fresh = append(fresh, one)
 		}
 	}
 	for key, shown := range k.shown {
-		if err := k.settle(ctx, shown, open[key]); err != nil {
+		still := threads.Still[key]
+		if !still && !threads.All {
+			continue // it may be one that was not read
+		}
+		if err := k.settle(ctx, shown, still); err != nil {
 			return err
 		}
 	}
@@ -99,14 +102,14 @@ func (k *threadsOf) recognise(discussion *gogitlab.Discussion) {
 	}
 }
 
-// settle resolves a thread that is not wanted, or opens it again where it was resolved by us.
-func (k *threadsOf) settle(ctx context.Context, shown *gogitlab.Discussion, wanted bool) error {
+// settle resolves a thread whose finding does not count any more, or opens it again where it was resolved by us.
+func (k *threadsOf) settle(ctx context.Context, shown *gogitlab.Discussion, still bool) error {
 	first := shown.Notes[0]
-	if !first.Resolvable || first.Resolved != wanted || wanted && first.ResolvedBy.ID != k.me {
+	if !first.Resolvable || first.Resolved != still || still && first.ResolvedBy.ID != k.me {
 		return nil
 	}
 	_, answer, err := k.api.Discussions.ResolveMergeRequestDiscussion(k.project, k.request, shown.ID,
-		&gogitlab.ResolveMergeRequestDiscussionOptions{Resolved: gogitlab.Ptr(!wanted)}, gogitlab.WithContext(ctx))
+		&gogitlab.ResolveMergeRequestDiscussionOptions{Resolved: gogitlab.Ptr(!still)}, gogitlab.WithContext(ctx))
 	if answered(answer, http.StatusNotFound) {
 		return nil // somebody has deleted it since
 	}

@@ -64,8 +64,15 @@ func TestThreadsAreKept(t *testing.T) {
 	a := platforms.Thread{Key: "1", File: "a.go", Line: 3, Text: "**High** `a`"}
 	b := platforms.Thread{Key: "2", File: "b.go", Line: 4, Text: "**High** `b`"}
 	outside := platforms.Thread{Key: "3", File: "c.go", Line: 501, Text: "**High** `c`"}
-	keep := func(threads ...platforms.Thread) error {
+	keepAll := func(threads platforms.Threads) error {
 		return w.KeepThreads(t.Context(), core.Project{Name: "acme/widgets"}, 7, sample.Head, threads)
+	}
+	keep := func(threads ...platforms.Thread) error {
+		still := map[string]bool{}
+		for _, one := range threads {
+			still[one.Key] = true
+		}
+		return keepAll(platforms.Threads{Wanted: threads, Still: still, All: true})
 	}
 	shows := func(when string, want ...string) {
 		t.Helper()
@@ -88,13 +95,17 @@ func TestThreadsAreKept(t *testing.T) {
 	expect(keep(a, outside, b))
 	expect(keep(a, outside, b))
 	shows("three are new, one of them on no line of the change", "a.go:3", "b.go:4")
+	expect(keepAll(platforms.Threads{Wanted: []platforms.Thread{b}, Still: map[string]bool{"1": true, "2": true}, All: true}))
+	expect(keepAll(platforms.Threads{Wanted: []platforms.Thread{b}, Still: map[string]bool{"2": true}}))
+	shows("one counts though it is not wanted, or may count", "a.go:3", "b.go:4")
 	expect(keep(b))
 	shows("one is fixed", "a.go:3+", "b.go:4")
 	moved := a
 	moved.Line = 9
 	expect(keep(moved, b))
 	shows("it came again", "a.go:3", "b.go:4")
-	if err := w.KeepThreads(t.Context(), core.Project{Name: "acme/widgets"}, 7, sample.Before, []platforms.Thread{{Key: "9", File: "z.go", Line: 1, Text: "z"}}); !errors.Is(err, platforms.ErrTooEarly) {
+	if err := w.KeepThreads(t.Context(), core.Project{Name: "acme/widgets"}, 7, sample.Before,
+		platforms.Threads{Wanted: []platforms.Thread{{Key: "9", File: "z.go", Line: 1, Text: "z"}}}); !errors.Is(err, platforms.ErrTooEarly) {
 		t.Errorf("of another head: %v", err)
 	}
 	expect(keep())
@@ -104,7 +115,7 @@ func TestThreadsAreKept(t *testing.T) {
 func TestThreadsTakeAToken(t *testing.T) {
 	t.Parallel()
 	platform := newPlatform(t, platforms.Config{})
-	if err := platform.KeepThreads(t.Context(), core.Project{Name: "acme/widgets"}, 7, "", nil); !errors.Is(err, platforms.ErrNoToken) {
+	if err := platform.KeepThreads(t.Context(), core.Project{Name: "acme/widgets"}, 7, "", platforms.Threads{}); !errors.Is(err, platforms.ErrNoToken) {
 		t.Errorf("without a token: %v", err)
 	}
 }
