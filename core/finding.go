@@ -267,3 +267,26 @@ func (f Finding) NeedsComment() bool { return f.Severity == Critical || f.KEV }
 // the nearest line on. Lines without letters and digits are left out; 0 stands for no line. They tell findings in equal
 // lines apart, and 16 bits are too few to test a guess of a secret in such a line.
 type Surroundings [6]uint16
+
+// Approval says how many people dismiss a finding, by its severity and by what is known of its vulnerability. 0 and 1 are one.
+type Approval struct{ Critical, High, Medium, Low, KEV int }
+
+// Needs tells whether a second person has to agree before a finding is dismissed.
+func (a Approval) Needs(f Finding) bool {
+	by := map[Severity]int{Critical: a.Critical, High: a.High, Medium: a.Medium, Low: a.Low}
+	return by[f.Severity] > 1 || f.KEV && a.KEV > 1
+}
+
+// decide sets the decision that f, the finding, has after an update: the one that prevails, unless that is one person's word where two have
+// to agree. It returns false where the one that prevailed still does. Each finding keeps its own then: one that got worse since has none.
+func (t Triaged) decide(f *Finding, after []TriageDecision) bool {
+	was, is := PrevailingDecision(t.Decisions), PrevailingDecision(after)
+	if was != nil && is != nil && is.ID != 0 && was.ID == is.ID {
+		f.TriageDecision = t.Finding.TriageDecision
+		return false
+	}
+	if is != nil && is.DismissesAlone() && t.Any(t.Approval.Needs) {
+		f.TriageDecision = nil
+	}
+	return true
+}

@@ -31,15 +31,6 @@ type Policy struct {
 	Approval    Approval
 }
 
-// Approval says how many people dismiss a finding, by its severity and by what is known of its vulnerability. 0 and 1 are one.
-type Approval struct{ Critical, High, Medium, Low, KEV int }
-
-// Needs tells whether a second person has to agree before a finding is dismissed.
-func (a Approval) Needs(f Finding) bool {
-	by := map[Severity]int{Critical: a.Critical, High: a.High, Medium: a.Medium, Low: a.Low}
-	return by[f.Severity] > 1 || f.KEV && a.KEV > 1
-}
-
 // ReplaceMode says whether a report takes the place of an earlier one.
 type ReplaceMode string
 

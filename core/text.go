@@ -217,3 +217,15 @@ func checkText(name, text string, limit int) error {
 	}
 	return nil
 }
+
+// Change leaves a field as it is, sets it or empties it. The zero value leaves it as it is.
+type Change[T comparable] struct {
+	Set   bool
+	Value *T // nil empties the field
+}
+
+// SetTo sets a field to value.
+func SetTo[T comparable](value T) Change[T] { return Change[T]{Set: true, Value: &value} }
+
+// equalValues compares pointers by what they point at.
+func equalValues[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }

@@ -148,6 +148,11 @@ func PrevailingDecision(decisions []TriageDecision) *TriageDecision {
 	return prevailing
 }
 
+// DismissesAlone tells whether the decision keeps findings from counting, and no second person has agreed.
+func (d TriageDecision) DismissesAlone() bool {
+	return (d.Decision == FalsePositive || d.Reason != "") && d.ProposedBy == ""
+}
+
 // Feedback is a person's decision on a finding. Its db tags are the columns of the table feedbacks.
 type Feedback struct {
 	ID          int64     `db:"id"`
@@ -293,15 +298,6 @@ func Remark(alert, finding int64, decision *Triage, author, comment string, now 
 // Remarks tells whether the event is a comment that changed nothing.
 func (e TriageEvent) Remarks() bool { return e.Changes == "{}" }
 
-// Change leaves a field as it is, sets it or empties it. The zero value leaves it as it is.
-type Change[T comparable] struct {
-	Set   bool
-	Value *T // nil empties the field
-}
-
-// SetTo sets a field to value.
-func SetTo[T comparable](value T) Change[T] { return Change[T]{Set: true, Value: &value} }
-
 // TriageUpdate changes what is known about a finding. Fields that are not set stay as they are.
 type TriageUpdate struct {
 	Source  TriageSource // ByPerson, ByScanner, ByAI or ByExpiry
@@ -390,6 +386,12 @@ type Triaged struct {
 	Scan      Scan
 	Decisions []TriageDecision // in the order in which they were made
 	Same      []Finding        // the same finding in the scans that the decision reaches, itself included
+	Approval  Approval         // how many people dismiss it, by the scan's policy
+}
+
+// Any tells whether something holds for the finding in one of the scans that a decision reaches.
+func (t Triaged) Any(holds func(Finding) bool) bool {
+	return holds(t.Finding) || slices.ContainsFunc(t.Same, holds)
 }
 
 // TriageChange is what an update changes. The zero value changes nothing.
@@ -413,11 +415,6 @@ func (u TriageUpdate) Admit(t Triaged, now time.Time) error {
 	return nil
 }
 
-// Any tells whether something holds for the finding in one of the scans that a decision reaches.
-func (t Triaged) Any(holds func(Finding) bool) bool {
-	return holds(t.Finding) || slices.ContainsFunc(t.Same, holds)
-}
-
 // Triage applies the update to a finding, and its decision to the same finding in other scans.
 func (u TriageUpdate) Triage(t Triaged, now time.Time) (c TriageChange, err error) {
 	if err := u.Admit(t, now); err != nil {
@@ -428,6 +425,7 @@ func (u TriageUpdate) Triage(t Triaged, now time.Time) (c TriageChange, err erro
 	if len(changed) == 0 {
 		return TriageChange{}, nil
 	}
+	decided := t.decide(&finding, decisions)
 	changes, err := json.Marshal(changed)
 	if err != nil {
 		return TriageChange{}, err
@@ -436,6 +434,9 @@ func (u TriageUpdate) Triage(t Triaged, now time.Time) (c TriageChange, err erro
 	c.Event = TriageEvent{
 		AlertID: finding.AlertID, FindingID: finding.ID, Source: u.Source, Author: u.Author, Changes: string(changes),
 		Decides: !slices.Equal(t.Decisions, decisions), Decision: finding.TriageDecision, Comment: u.Comment, Timestamp: now,
+	}
+	if !decided {
+		return c, nil
 	}
 	reweighed := isReweighed(PrevailingDecision(t.Decisions), PrevailingDecision(decisions))
 	for _, same := range t.Same {
@@ -490,9 +491,6 @@ func apply[T comparable](changed map[string]any, column string, change Change[T]
 		changed[column] = fmt.Sprintf("%d bytes", len(*text))
 	}
 }
-
-// equalValues compares pointers by what they point at.
-func equalValues[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
 // applyExploit adds or withdraws the red team's decision. A repeated exploit is ignored, so that it cannot override a
 // later decision of a person. Only the finding that was exploited can lose the decision.

@@ -171,7 +171,7 @@ func (s *Store) weigh(
 	if err != nil {
 		return u, false, err
 	}
-	update, next, err := approval.Weigh(u, before, waiting, s.policyOf(before.Scan).Approval, s.clock.Timestamp())
+	update, next, err := approval.Weigh(u, before, waiting, s.clock.Timestamp())
 	if err != nil || next == waiting {
 		return update, false, err
 	}
@@ -210,6 +210,7 @@ func (s *Store) loadTriaged(ctx context.Context, tx *sqlx.Tx, id int64) (core.Tr
 	if err != nil {
 		return found, err
 	}
+	found.Approval = s.policyOf(found.Scan).Approval
 	scan, alert := found.Scan, found.Finding.AlertID
 	err = tx.SelectContext(ctx, &found.Same, tx.Rebind(`
 		SELECT f.id, f.scan_id, f.severity, f.triage_decision FROM findings f

@@ -65,9 +65,9 @@ func (p *Proposal) Approve(finding, seen int64, author, comment string) (core.Fe
 // waits from then on in place of waiting, which is nil for none. The person who agrees with what another one proposes makes it hold, and
 // whoever says something else takes its place. Programs do not count as people: a scanner's dismissal is refused, and of what an AI says
 // only the opinion is kept.
-func Weigh(u core.TriageUpdate, t core.Triaged, waiting *Proposal, by core.Approval, now time.Time) (core.TriageUpdate, *Proposal, error) {
+func Weigh(u core.TriageUpdate, t core.Triaged, waiting *Proposal, now time.Time) (core.TriageUpdate, *Proposal, error) {
 	dismisses := u.Dismisses()
-	switch needs := dismisses && t.Any(by.Needs); {
+	switch needs := dismisses && t.Any(t.Approval.Needs); {
 	case u.TriageDecision.Value == nil || u.Source != core.ByPerson && !needs:
 		return u, waiting, nil
 	case u.Source == core.ByAI:
@@ -106,9 +106,8 @@ func (p Proposal) agrees(u core.TriageUpdate) bool {
 // dismissed does not reach a finding that only people may dismiss, nor what one person dismissed a finding that needs a second one.
 func Propagate(f *core.Finding, decided map[int64]core.TriageDecision, by core.Approval) {
 	decision, ok := decided[f.AlertID]
-	dismisses := decision.Decision == core.FalsePositive || decision.Reason != ""
 	switch {
-	case dismisses && decision.ProposedBy == "" && by.Needs(*f):
+	case decision.DismissesAlone() && by.Needs(*f):
 		f.TriageDecision = nil
 	case ok && (decision.Source != core.ByAI || decision.Decision != core.FalsePositive || f.AIMayDismiss()):
 		f.TriageDecision = &decision.Decision

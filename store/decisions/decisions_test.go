@@ -254,6 +254,17 @@ func TestWhatGetsWorseNeedsASecondPerson(t *testing.T) {
 		if got, err := s.GetScan(t.Context(), worse.ReferenceID); err != nil || strings.Contains(got.Summary, "dismissed") {
 			t.Errorf("alone: %q, %v", got.Summary, err)
 		}
+		patched, err := s.PatchFinding(t.Context(), now["grave"].ID, core.TriageUpdate{Source: core.ByAI, Author: "ai", AIVerdict: core.SetTo("unclear")})
+		if err != nil || patched.Finding.AIVerdict == nil || patched.Finding.TriageDecision != nil {
+			t.Errorf("an opinion brings back what one person said: %+v, %v", patched.Finding, err)
+		}
+		patched, err = s.PatchFinding(t.Context(), f["grave"].ID, core.TriageUpdate{Source: core.ByAI, Author: "ai", AIVerdict: core.SetTo("unclear")})
+		if err != nil || patched.Finding.TriageDecision == nil {
+			t.Errorf("an opinion on what was low: %+v, %v", patched.Finding, err)
+		}
+		if got, err := s.GetScan(t.Context(), worse.ReferenceID); err != nil || strings.Contains(got.Summary, "dismissed") {
+			t.Errorf("after opinions: %q, %v", got.Summary, err)
+		}
 		if after := s.dismiss(now["grave"], "ada", core.WontFix); after.Waiting == nil {
 			t.Error("nothing waits")
 		}
@@ -274,6 +285,32 @@ func TestProposalsOfOtherProjects(t *testing.T) {
 			if list, err := s.ListProposals(ctx, 0, 10); err != nil || len(list) != want {
 				t.Errorf("%s: %+v, %v", glob, list, err)
 			}
+		}
+	})
+}
+
+// What a person withdraws uncovers no program's dismissal of what got worse since.
+func TestAWithdrawalUncoversNoDismissalByOne(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := open(t, e)
+		_, f := s.scan(1, map[string]core.Severity{"grave": core.Low})
+		_, err := s.PatchFinding(t.Context(), f["grave"].ID, core.TriageUpdate{
+			Source: core.ByScanner, Author: "bot", Comment: "noise", TriageDecision: core.SetTo(core.FalsePositive),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		worse, now := s.scan(2, map[string]core.Severity{"grave": core.Critical})
+		if _, err := s.RecordFeedback(t.Context(), core.Feedback{FindingID: now["grave"].ID, UserVerdict: core.TruePositive, Author: "eve"}); err != nil {
+			t.Fatal(err)
+		}
+		after, err := s.WithdrawFeedback(t.Context(), core.Withdrawal{FindingID: now["grave"].ID, Author: "eve"})
+		if err != nil || after.Finding.TriageDecision != nil {
+			t.Errorf("withdrawn: %+v, %v", after.Finding, err)
+		}
+		if got, err := s.GetScan(t.Context(), worse.ReferenceID); err != nil || strings.Contains(got.Summary, "dismissed") {
+			t.Errorf("withdrawn: %q, %v", got.Summary, err)
 		}
 	})
 }
