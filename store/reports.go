@@ -549,9 +549,14 @@ func (s *Store) rename(ctx context.Context, tx *sqlx.Tx, m *rematch, run lateRun
 	if len(labels) == 0 {
 		return nil
 	}
+	worst, err := worstOf(ctx, tx, run, labels)
+	if err != nil {
+		return err
+	}
 	given := sqldb.Given{Name: "moved", Columns: "was BIGINT, alert_id BIGINT, fingerprint TEXT, triage_decision TEXT"}
 	for was, is := range labels {
-		like := core.Finding{AlertID: is.alert}
+		like := worst[was.alert]
+		like.AlertID = is.alert
 		m.decided.Propagate(&like)
 		given.Rows = append(given.Rows, []any{was.alert, is.alert, is.print, standingOf(&like).TriageDecision})
 	}
@@ -562,6 +567,34 @@ func (s *Store) rename(ctx context.Context, tx *sqlx.Tx, m *rematch, run lateRun
 		return err
 	}
 	return particulars.Rename(ctx, s.db, tx, run.ID, labels.prints())
+}
+
+// worstOf are, by alert, how severe the findings of a run are at most that get other labels, and whether one is known to be exploited. Who
+// may dismiss them depends on it.
+func worstOf(ctx context.Context, tx *sqlx.Tx, run lateRun, labels renaming) (map[int64]core.Finding, error) {
+	var moved []int64
+	for was := range labels {
+		moved = append(moved, was.alert)
+	}
+	worst := make(map[int64]core.Finding, len(moved))
+	for chunk := range slices.Chunk(moved, sqldb.RowsPerStatement) {
+		var list []core.Finding
+		err := sqldb.SelectIn(ctx, tx, &list, `
+			SELECT findings.alert_id, findings.severity, COALESCE(e.kev, FALSE) AS kev
+			FROM findings LEFT JOIN epss_data e ON e.cve_id = findings.cve_id
+			WHERE findings.scan_id = ? AND findings.job_id + 0 = ? AND findings.alert_id IN (?)`, run.ScanID, run.ID, chunk)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range list {
+			like := worst[f.AlertID]
+			if like.KEV = like.KEV || f.KEV; f.Severity.Rank() >= like.Severity.Rank() {
+				like.Severity = f.Severity
+			}
+			worst[f.AlertID] = like
+		}
+	}
+	return worst, nil
 }
 
 // showHeads makes the open alerts of the heads that stand at the commit of a completed scan those that the scan has now.

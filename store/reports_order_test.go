@@ -315,3 +315,28 @@ func TestDismissalBeforeAnEarlierCommitComes(t *testing.T) {
 		}
 	})
 }
+
+// It does not reach the finding in the earlier commit where that is so severe there that two people have to say so.
+func TestDismissalByOneBeforeAWorseCommitComes(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		policy := storetest.Policy
+		policy.Scanners, policy.Approval = []string{"semgrep"}, core.Approval{Critical: 2}
+		s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
+		deliver(t, s, pushed(t, s, 1), "semgrep", near("first evil"))
+		second, third := pushed(t, s, 2), pushed(t, s, 3)
+		third = deliver(t, s, third, "semgrep", near("other evil", "third second"))
+		list, err := s.ListFindings(t.Context(), third, store.FindingFilter{Limit: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		say(t, s, slices.MaxFunc(list, func(a, b core.Finding) int { return a.Line - b.Line }), core.FalsePositive)
+		worse := near("first second")
+		worse.Findings[0].Severity = core.Critical
+		deliver(t, s, second, "semgrep", worse)
+		want := [][]string{{"unchanged #1"}, {"new #3", "unchanged #1 FP"}}
+		if diff := gocmp.Diff(want, [][]string{labels(t, s, second), labels(t, s, third)}); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
+}
