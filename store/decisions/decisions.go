@@ -143,9 +143,10 @@ type Waiting struct {
 	Line     int           `db:"line"`
 }
 
-// List returns proposals that wait, the newest first; where chooses the projects. before is the id of the last one already read, or 0.
+// List returns proposals that wait, the newest first, as long as their alerts are open: nobody needs to agree on others; where chooses the projects. before is the id of the last one already read, or 0.
 func List(ctx context.Context, q sqlx.ExtContext, where sqldb.Conditions, before int64, limit int) ([]Waiting, error) {
 	list := []Waiting{}
+	where.Add(true, `a.state = 'open'`)
 	where.Add(before > 0, `p.id < ?`, before)
 	err := sqldb.SelectIn(ctx, q, &list, `
 		SELECT `+sqldb.Qualify("p", proposalColumns)+`, a.number, a.severity, a.title, a.rule_id, a.file, a.line, projects.platform, projects.name

@@ -289,6 +289,20 @@ func TestProposalsOfOtherProjects(t *testing.T) {
 	})
 }
 
+// What is fixed needs nobody's word any more, until it comes back.
+func TestProposalsOfWhatIsFixed(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := open(t, e)
+		_, f := s.scan(1, map[string]core.Severity{"grave": core.Critical})
+		s.dismiss(f["grave"], "ada", core.WontFix)
+		s.scan(2, nil)
+		s.wait("fixed", 0)
+		s.scan(3, map[string]core.Severity{"grave": core.Critical})
+		s.wait("back", 1)
+	})
+}
+
 // What a person withdraws uncovers no program's dismissal of what got worse since.
 func TestAWithdrawalUncoversNoDismissalByOne(t *testing.T) {
 	t.Parallel()
