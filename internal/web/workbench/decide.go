@@ -148,7 +148,25 @@ func (p *Pages) selected(ctx context.Context, decision core.TriageUpdate, filter
 	if err := p.Store.Catalog().Admit(ctx, v.Filter, decision); err != nil {
 		return b, err
 	}
-	return p.Store.Catalog().Batch(ctx, v.Filter, after, store.MaxBatch)
+	return nextPart(after, func(after string) (catalog.Batch, error) {
+		return p.Store.Catalog().Batch(ctx, v.Filter, after, store.MaxBatch)
+	})
+}
+
+// maxEmpty is how many parts are read for one in which something matches.
+const maxEmpty = 10
+
+// nextPart reads parts behind a cursor up to one with alerts: one where so many were read that it ended early may have none, and a decision on
+// none would end what has only begun.
+func nextPart(after string, read func(after string) (catalog.Batch, error)) (part catalog.Batch, err error) {
+	for range maxEmpty {
+		if part, err = read(after); err != nil || len(part.Alerts) > 0 || part.Next == "" {
+			return part, err
+		}
+		after = part.Next
+	}
+	return part, fmt.Errorf("%w: so few alerts match that none was found among those that were read; choose a narrower filter, such as one "+
+		"project, severity or rule, and decide again", core.ErrInvalid)
 }
 
 // numbers are the ids of the alerts that were selected.
