@@ -99,14 +99,17 @@ type Item struct {
 
 // Catalog reads a database.
 type Catalog struct {
-	db     *sqldb.DB
-	now    func() time.Time
-	probed int // in how many alerts a search looks before it asks the index of words
-	sought int // in how many alerts a walk looks for what no index has
+	db       *sqldb.DB
+	now      func() time.Time
+	probed   int // in how many alerts a search looks before it asks the index of words
+	sought   int // in how many alerts a walk looks for what no index has
+	sampling int // how many alerts are counted by their authors and probabilities
 }
 
 // New returns a catalog of the alerts of a database.
-func New(db *sqldb.DB, now func() time.Time) *Catalog { return &Catalog{db, now, 1000, maxSought} }
+func New(db *sqldb.DB, now func() time.Time) *Catalog {
+	return &Catalog{db, now, 1000, maxSought, maxSampled}
+}
 
 // describe adds the names of projects, and what is known of CVEs.
 func (c *Catalog) describe(ctx context.Context, list []alerts.Alert) ([]Item, error) {

@@ -11,3 +11,9 @@ func (c *Catalog) Seeking(most int) *Catalog {
 	c.sought = most
 	return c
 }
+
+// Sampling has authors and probabilities counted among so many of the first alerts.
+func (c *Catalog) Sampling(most int) *Catalog {
+	c.sampling = most
+	return c
+}

@@ -46,6 +46,9 @@ type Facets struct {
 
 // Facets counts what a filter selects.
 func (c *Catalog) Facets(ctx context.Context, f Filter) (facets Facets, err error) {
+	if f.nowhere() {
+		return Facets{Shelves: map[Shelf]Count{}}, nil
+	}
 	if f, err = c.searching(ctx, f); err != nil {
 		return facets, wrap("searching alerts", err)
 	}
@@ -330,16 +333,23 @@ func (c *Catalog) countKEV(ctx context.Context, f Filter) (Count, error) {
 const banded = `CASE WHEN cve_id = '' THEN 0 ELSE COALESCE((SELECT CASE WHEN e.probability >= 0.5 THEN 50 WHEN e.probability >= 0.1 THEN 10 ELSE 0 END
 	FROM epss_data e WHERE e.cve_id = walked.cve_id), 0) END`
 
-// sampled counts the first alerts of a list by the authors of their commits, and by how likely they are to be exploited.
+// sampled counts the first alerts of a list by the authors of their commits, and by how likely they are to be exploited. Where these are
+// looked for, it looks no further than among the first alerts of each walk: few may match of very many.
 func (c *Catalog) sampled(ctx context.Context, f Filter) (authors, likely []Value, err error) {
-	byAuthor, byBand := map[string]int{}, map[int]int{}
-	more, err := counted(f.countedSeverities(), f.shelves(), maxSampled+1, func(w walk) (read int, err error) {
+	byAuthor, byBand, short := map[string]int{}, map[int]int{}, false
+	more, err := counted(f.countedSeverities(), f.shelves(), c.sampling+1, func(w walk) (read int, err error) {
 		var found []struct {
 			Author string `db:"author"`
 			Band   int    `db:"band"`
 			sum
 		}
 		w.Filter = f.on(w.Shelf)
+		if w.seeks() {
+			if w.until, err = c.nth(ctx, w, c.sampling); err != nil {
+				return 0, err
+			}
+			short = short || w.until.id != 0
+		}
 		walked, args := c.tallied(w, `author, cve_id`)
 		err = sqldb.SelectIn(ctx, c.db, &found, `
 			SELECT author, band, `+summed+` FROM (SELECT author, `+banded+` AS band, matches FROM (`+walked+`) walked) told GROUP BY author, band`,
@@ -353,6 +363,7 @@ func (c *Catalog) sampled(ctx context.Context, f Filter) (authors, likely []Valu
 	})
 	delete(byAuthor, "")
 	n := 0
+	more = more || short
 	for _, percent := range Likely {
 		if n += byBand[percent]; n > 0 {
 			likely = append(likely, Value{Name: strconv.Itoa(percent), Count: Count{n, more}})

@@ -1,6 +1,8 @@
 package catalog_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -107,6 +109,46 @@ func TestRisksOfProjects(t *testing.T) {
 		open, err := s.catalog().OpenOf(t.Context(), nil)
 		if err != nil || fmt.Sprint(open) != "[{Critical  0 {1 false}} {High  0 {2 false}} {Low  0 {1 false}}]" {
 			t.Errorf("open in all: %v, %v", open, err)
+		}
+	})
+}
+
+func TestFewAmongManyAreSampled(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := newStock(t, e)
+		s.author = "Grace Hopper"
+		projects := []int64{0} // beside the one that has alerts: no index leads to both
+		for n, project := range []string{"acme/app", "acme/shop"} {
+			s.scan(2*n+1, project, "main", found(9, core.Low))
+			s.scan(2*n+2, project, "main", found(9, core.Low), found(n, core.High))
+		}
+		app, err := s.InProject(t.Context(), access.Read, "github", "acme/app")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for most, want := range map[int]string{1: "[]", 2: "[{Grace Hopper  0 {1 true}}]", 5: "[{Grace Hopper  0 {1 false}}]"} {
+			f := catalog.Filter{Shelf: catalog.Open, Severity: core.High, Projects: append(projects, app...)}
+			facets, err := s.Catalog().Sampling(most).Facets(t.Context(), f)
+			if got := fmt.Sprint(facets.Authors); err != nil || got != want {
+				t.Errorf("among %d: %s, %v, want %s", most, got, err, want)
+			}
+		}
+	})
+}
+
+func TestNothingIsReadOfNoProjects(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		list := newStock(t, e).Catalog()
+		unread, cancel := context.WithCancel(t.Context())
+		cancel() // a query would fail
+		none := catalog.Filter{Projects: []int64{}, Path: "src/"}
+		page, err := list.List(unread, none, catalog.Newest, "", 10)
+		facets, failed := list.Facets(unread, none)
+		groups, broken := list.Groups(unread, none, catalog.ByRule)
+		if err := errors.Join(err, failed, broken); err != nil || len(page.Items)+len(groups)+facets.Total.N > 0 {
+			t.Errorf("%+v, %+v, %+v, %v", page, facets, groups, err)
 		}
 	})
 }

@@ -32,6 +32,9 @@ type Filter struct {
 	search search
 }
 
+// nowhere tells that a filter selects from no project. That is known without a walk over the alerts of all.
+func (f Filter) nowhere() bool { return f.Projects != nil && len(f.Projects) == 0 }
+
 // narrow tells whether a filter asks for what no tally knows.
 func (f Filter) narrow() bool {
 	return f.Path != "" || f.Age != "" || f.KEV || f.EPSS != 0 || f.Author != "" || f.Package != "" || f.Text != "" || f.Reason != ""

@@ -51,6 +51,9 @@ type grouped struct {
 func (c *Catalog) Groups(ctx context.Context, f Filter, by Grouping) (groups []Group, err error) {
 	var list []grouped
 	more := false
+	if f.nowhere() {
+		return nil, nil
+	}
 	if f, err = c.searching(ctx, f); err != nil {
 		return nil, wrap("searching alerts", err)
 	}

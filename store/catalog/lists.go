@@ -22,7 +22,7 @@ type Page struct {
 // List returns a page of alerts; after is the cursor of the page, empty for the first. core.ErrInvalid for another cursor.
 func (c *Catalog) List(ctx context.Context, f Filter, sort Sort, after string, limit int) (Page, error) {
 	from, err := parsePosition(after)
-	if err != nil {
+	if err != nil || f.nowhere() {
 		return Page{}, err
 	}
 	if f, err = c.searching(ctx, f); err != nil {
