@@ -31,6 +31,10 @@ func ofProject(row, column string) string {
 	return `(SELECT p.` + column + ` FROM projects p WHERE p.id = ` + row + `project_id)`
 }
 
+// latestNamed is the project that has a name, or the last one that had it.
+var latestNamed = `SELECT ` + projectColumns + ` FROM projects WHERE platform = ? AND name_key = ?
+	ORDER BY CASE WHEN gone_at IS NULL THEN 0 ELSE 1 END, seen_at DESC, id DESC LIMIT 1`
+
 // GetProject finds the project that has a name, or the last one that had it; core.ErrNotFound when none has.
 func (s *Store) GetProject(ctx context.Context, platform, name string) (core.KeptProject, error) {
 	return s.projectNamed(ctx, s.db.DB, platform, name)
@@ -42,9 +46,7 @@ func (s *Store) projectNamed(ctx context.Context, db *sqlx.DB, platform, name st
 		return project, nil
 	}
 	var project core.KeptProject
-	err := db.GetContext(ctx, &project, db.Rebind(`
-		SELECT `+projectColumns+` FROM projects WHERE platform = ? AND name_key = ?
-		ORDER BY CASE WHEN gone_at IS NULL THEN 0 ELSE 1 END, seen_at DESC, id DESC LIMIT 1`), platform, core.ProjectKey(name))
+	err := db.GetContext(ctx, &project, db.Rebind(latestNamed), platform, core.ProjectKey(name))
 	if err != nil {
 		return core.KeptProject{}, fmt.Errorf("project %s: %w", name, sqldb.Classify(err))
 	}
@@ -86,6 +88,49 @@ func bears(p core.KeptProject) bool { return p.GoneAt == nil && !naming.OnlyConf
 
 // Removal are the projects that are deleted.
 func (s *Store) Removal() *removal.Removals { return removal.New(s.db, s.clock.Timestamp) }
+
+// RemoveProject has a project deleted with everything, and audits who asked for it; core.ErrNotFound when there is none, core.ErrConflict
+// where the name has just passed to another. Nobody finds it from now on; Removal().Step deletes what it has.
+func (s *Store) RemoveProject(ctx context.Context, platform, name, by string) error {
+	found, err := s.FindProject(ctx, platform, name)
+	if err != nil {
+		return fmt.Errorf("deleting a project: %w", err)
+	}
+	defer s.forget([]core.KeptProject{found})
+	err = s.write(ctx, func(tx *sqlx.Tx) error {
+		project, err := s.stillNamed(ctx, tx, found)
+		if err != nil {
+			return err
+		}
+		if err := s.Removal().Ask(ctx, tx, project, by); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, core.AuditEvent{
+			Actor: by, Action: core.AuditProjectDeleted, ProjectID: &project.ID, SourcePlatform: project.Platform, ProjectName: project.Name, Subject: "project " + project.Name,
+			Detail: "with its scans, findings, alerts, decisions, statuses and calls",
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("deleting a project: %w", err)
+	}
+	return nil
+}
+
+// stillNamed reads a project again and keeps others from renaming it until the transaction ends; core.ErrConflict where its name means another
+// one by now, or none: it may have been found as it was a minute ago.
+func (s *Store) stillNamed(ctx context.Context, tx *sqlx.Tx, project core.KeptProject) (now core.KeptProject, err error) {
+	if err := s.db.LockTable(ctx, tx, "projects"); err != nil {
+		return now, err
+	}
+	err = tx.GetContext(ctx, &now, tx.Rebind(latestNamed), project.Platform, project.NameKey)
+	if err = sqldb.Classify(err); err == nil && now.ID == project.ID {
+		return now, nil
+	}
+	if err == nil || errors.Is(err, core.ErrNotFound) {
+		err = fmt.Errorf("%w: %s was renamed, replaced or deleted meanwhile; look at it again first", core.ErrConflict, project.Name)
+	}
+	return now, err
+}
 
 // ProjectName is the present name of the project that has or had a name; the name as it is where there is none.
 func (s *Store) ProjectName(ctx context.Context, platform, name string) (string, error) {

@@ -396,6 +396,30 @@ func TestNameChangesHandsOnAnotherReplica(t *testing.T) {
 	})
 }
 
+// Who has a project deleted that another replica renamed meanwhile deletes neither that nor the one with its name.
+func TestNameChangesHandsBeforeAProjectIsDeleted(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		url := e.URL(t)
+		e.URL = func(testing.TB) string { return url }
+		s, other := twoScanners(t, e), twoScanners(t, e)
+		pushed(t, s, 1)
+		if _, err := other.FindProject(t.Context(), "github", "acme/shop"); err != nil {
+			t.Fatal(err)
+		}
+		pushed(t, s, 2, now)
+		pushed(t, s, 3, called("acme/shop", "43"))
+		for _, want := range []error{core.ErrConflict, nil} { // then it has looked again
+			if err := other.RemoveProject(t.Context(), "github", "acme/shop", "root"); !errors.Is(err, want) {
+				t.Errorf("deleting: %v, want %v", err, want)
+			}
+		}
+		if removed, err := s.Removal().Since(t.Context(), time.Time{}); err != nil || len(removed) != 1 || removed[0].PlatformRef != "43" {
+			t.Errorf("deleted: %+v, %v", removed, err)
+		}
+	})
+}
+
 // A project of which only the name was known gets its id, and keeps what is known of it.
 func TestProjectGetsItsID(t *testing.T) {
 	t.Parallel()

@@ -428,29 +428,6 @@ func (s *Store) DeleteScan(ctx context.Context, reference, by string) error {
 	return nil
 }
 
-// RemoveProject has a project deleted with everything, and audits who asked for it; core.ErrNotFound when there is none. Nobody finds it from
-// now on; Removal().Step deletes what it has.
-func (s *Store) RemoveProject(ctx context.Context, platform, name, by string) error {
-	project, err := s.FindProject(ctx, platform, name)
-	if err != nil {
-		return fmt.Errorf("deleting a project: %w", err)
-	}
-	err = s.write(ctx, func(tx *sqlx.Tx) error {
-		if err := s.Removal().Ask(ctx, tx, project, by); err != nil {
-			return err
-		}
-		return s.audit(ctx, tx, core.AuditEvent{
-			Actor: by, Action: core.AuditProjectDeleted, ProjectID: &project.ID, SourcePlatform: project.Platform, ProjectName: project.Name, Subject: "project " + project.Name,
-			Detail: "with its scans, findings, alerts, decisions, statuses and calls",
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("deleting a project: %w", err)
-	}
-	s.forget([]core.KeptProject{project})
-	return nil
-}
-
 // OverrideScan turns the status of a scan's commit green, and audits who did and why. It is undone by more that stands in the way than
 // there is now; a newer commit and a newer scan of this one do not have it. core.ErrConflict where there is nothing to override.
 func (s *Store) OverrideScan(ctx context.Context, reference, by, reason string) error {
