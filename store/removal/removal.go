@@ -98,7 +98,7 @@ func (r *Removals) Step(ctx context.Context) (worked bool, ended *Removal, err e
 		return false, nil, wrap(err)
 	}
 	for _, step := range steps {
-		n, err := step(ctx, r, next[0].ProjectID)
+		n, err := step(ctx, r, next[0])
 		if errors.Is(err, errBusy) {
 			return false, nil, nil
 		}
@@ -157,7 +157,7 @@ func (r *Removals) transact(ctx context.Context, work func(*sqlx.Tx) error) erro
 }
 
 // step deletes a batch of something that a project has, and returns how many rows; 0 when none is left.
-type step func(ctx context.Context, r *Removals, project int64) (int64, error)
+type step func(ctx context.Context, r *Removals, of Removal) (int64, error)
 
 // steps are all of them, in order: what lists of all projects show goes first, and rows before those that they name.
 var steps = []step{
@@ -179,15 +179,15 @@ var steps = []step{
 
 // keyed deletes the rows of a table that a condition selects by the project.
 func keyed(table, key, condition string) step {
-	return func(ctx context.Context, r *Removals, project int64) (n int64, err error) {
+	return func(ctx context.Context, r *Removals, of Removal) (n int64, err error) {
 		var left bool
-		err = r.db.GetContext(ctx, &left, r.db.Rebind(`SELECT EXISTS (SELECT 1 FROM `+table+` WHERE `+condition+`)`), project)
+		err = r.db.GetContext(ctx, &left, r.db.Rebind(`SELECT EXISTS (SELECT 1 FROM `+table+` WHERE `+condition+`)`), of.ProjectID)
 		if err != nil || !left {
 			return 0, err
 		}
 		err = r.transact(ctx, func(tx *sqlx.Tx) error {
 			n, err = sqldb.Exec(ctx, tx, `DELETE FROM `+table+` WHERE `+condition+` AND (`+key+`) IN (SELECT `+key+` FROM `+table+`
-				WHERE `+condition+` LIMIT ?)`, project, project, batch)
+				WHERE `+condition+` LIMIT ?)`, of.ProjectID, of.ProjectID, batch)
 			return err
 		})
 		return n, err
@@ -195,12 +195,12 @@ func keyed(table, key, condition string) step {
 }
 
 // removeScans deletes a few scans: their findings and what reports say of them first, in batches, then the rest with the scans.
-func removeScans(ctx context.Context, r *Removals, project int64) (n int64, err error) {
+func removeScans(ctx context.Context, r *Removals, of Removal) (n int64, err error) {
 	var scans []int64
 	err = r.db.SelectContext(ctx, &scans, r.db.Rebind(`
-		SELECT scan_id FROM outcomes WHERE project_id = ? ORDER BY outcome, scan_id + 0 LIMIT ?`), project, scansAtOnce)
+		SELECT scan_id FROM outcomes WHERE project_id = ? ORDER BY outcome, scan_id + 0 LIMIT ?`), of.ProjectID, scansAtOnce)
 	if err == nil && len(scans) == 0 { // those that no outcome leads to, of which there should be none
-		err = r.db.SelectContext(ctx, &scans, r.db.Rebind(`SELECT id FROM scans WHERE project_id = ? LIMIT ?`), project, scansAtOnce)
+		err = r.db.SelectContext(ctx, &scans, r.db.Rebind(`SELECT id FROM scans WHERE project_id = ? LIMIT ?`), of.ProjectID, scansAtOnce)
 	}
 	if err != nil || len(scans) == 0 {
 		return 0, err
@@ -231,10 +231,10 @@ func removeScans(ctx context.Context, r *Removals, project int64) (n int64, err 
 }
 
 // removeAlerts deletes alerts with what was said of them.
-func removeAlerts(ctx context.Context, r *Removals, project int64) (n int64, err error) {
+func removeAlerts(ctx context.Context, r *Removals, of Removal) (n int64, err error) {
 	var ids []int64
 	err = r.db.SelectContext(ctx, &ids, r.db.Rebind(`SELECT id FROM alerts WHERE id > ? AND id < ? ORDER BY id LIMIT ?`),
-		alerts.IDOf(project, 0), alerts.IDOf(project+1, 0), batch)
+		alerts.IDOf(of.ProjectID, 0), alerts.IDOf(of.ProjectID+1, 0), batch)
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
@@ -249,15 +249,24 @@ func removeAlerts(ctx context.Context, r *Removals, project int64) (n int64, err
 	return n, err
 }
 
+// giveBack has calls that came after a project was deleted read again, as those of another project: a process that had not heard of it took
+// them for calls of this one. Those without a body cannot be read again.
+const giveBack = `
+	UPDATE deliveries SET state = 'kept', told = FALSE, outcome = '', error = '', derived_at = NULL, scan_id = NULL, project_id = NULL
+	WHERE id IN (?) AND state IN ('derived', 'failed') AND received_at >= ? AND EXISTS (SELECT 1 FROM delivery_bodies b WHERE b.delivery_id = deliveries.id)`
+
 // removeDeliveries deletes the log of the project's calls. What is not read yet stays: it makes another project.
-func removeDeliveries(ctx context.Context, r *Removals, project int64) (n int64, err error) {
+func removeDeliveries(ctx context.Context, r *Removals, of Removal) (n int64, err error) {
 	var ids []int64
 	err = r.db.SelectContext(ctx, &ids, r.db.Rebind(`
-		SELECT id FROM deliveries WHERE project_id = ? AND state <> 'kept' ORDER BY state, id LIMIT ?`), project, batch)
+		SELECT id FROM deliveries WHERE project_id = ? AND state <> 'kept' ORDER BY state, id LIMIT ?`), of.ProjectID, batch)
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
 	err = r.transact(ctx, func(tx *sqlx.Tx) error {
+		if n, err = sqldb.ExecIn(ctx, tx, giveBack, ids, of.AskedAt.UTC()); err != nil || n > 0 {
+			return err
+		}
 		if _, err := sqldb.ExecIn(ctx, tx, `DELETE FROM delivery_bodies WHERE delivery_id IN (?)`, ids); err != nil {
 			return err
 		}
@@ -268,9 +277,9 @@ func removeDeliveries(ctx context.Context, r *Removals, project int64) (n int64,
 }
 
 // forgetInAudit takes the project's number out of the audit, which keeps its name.
-func forgetInAudit(ctx context.Context, r *Removals, project int64) (n int64, err error) {
+func forgetInAudit(ctx context.Context, r *Removals, of Removal) (n int64, err error) {
 	var ids []int64
-	err = r.db.SelectContext(ctx, &ids, r.db.Rebind(`SELECT id FROM audit_events WHERE project_id = ? ORDER BY id LIMIT ?`), project, batch)
+	err = r.db.SelectContext(ctx, &ids, r.db.Rebind(`SELECT id FROM audit_events WHERE project_id = ? ORDER BY id LIMIT ?`), of.ProjectID, batch)
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}

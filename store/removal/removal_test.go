@@ -90,6 +90,15 @@ func TestAProjectGoesWithEverything(t *testing.T) {
 			t.Errorf("a deleted project is found: %v", err)
 		}
 		push(4, "acme/goes") // while rows are deleted, a push makes it anew
+		push(5, "acme/goes")
+		for _, late := range []string{ // another process has not heard of that, and takes the last call for one of the deleted project
+			fmt.Sprintf(`UPDATE deliveries SET project_id = %d WHERE id = (SELECT MAX(id) FROM deliveries)`, project.ID),
+			`INSERT INTO delivery_bodies (delivery_id, packed) SELECT MAX(id), '{}' FROM deliveries`,
+		} {
+			if _, err := db.ExecContext(t.Context(), late); err != nil {
+				t.Fatal(err)
+			}
+		}
 		steps := 0
 		for ; steps < 100; steps++ {
 			worked, _, err := s.Removal().Step(t.Context())
@@ -125,6 +134,12 @@ func TestAProjectGoesWithEverything(t *testing.T) {
 			if err := db.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM `+orphan).Scan(&n); err != nil || n > 0 {
 				t.Errorf("%d %s, %v", n, orphan, err)
 			}
+		}
+		kept := 0
+		err = db.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM deliveries d JOIN delivery_bodies b ON b.delivery_id = d.id
+			WHERE d.state = 'kept' AND NOT d.told AND d.project_id IS NULL AND d.scan_id IS NULL`).Scan(&kept)
+		if err != nil || kept != 1 {
+			t.Errorf("%d late calls are to be read again, want 1, %v", kept, err)
 		}
 		removals, err := s.Removal().Since(t.Context(), time.Time{})
 		if err != nil || len(removals) != 1 || removals[0].Name != "acme/goes" || removals[0].PlatformRef != "acme/goes" || removals[0].EndedAt == nil {
