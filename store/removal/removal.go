@@ -199,8 +199,9 @@ func removeScans(ctx context.Context, r *Removals, of Removal) (n int64, err err
 	var scans []int64
 	err = r.db.SelectContext(ctx, &scans, r.db.Rebind(`
 		SELECT scan_id FROM outcomes WHERE project_id = ? ORDER BY outcome, scan_id + 0 LIMIT ?`), of.ProjectID, scansAtOnce)
-	if err == nil && len(scans) == 0 { // those that no outcome leads to, of which there should be none
-		err = r.db.SelectContext(ctx, &scans, r.db.Rebind(`SELECT id FROM scans WHERE project_id = ? LIMIT ?`), of.ProjectID, scansAtOnce)
+	if err == nil && len(scans) == 0 { // those that have not ended have no outcome, but an index
+		err = r.db.SelectContext(ctx, &scans, r.db.Rebind(`
+			SELECT id FROM scans WHERE project_id = ? AND status IN ('pending', 'processing') LIMIT ?`), of.ProjectID, scansAtOnce)
 	}
 	if err != nil || len(scans) == 0 {
 		return 0, err

@@ -45,6 +45,7 @@ func TestAProjectGoesWithEverything(t *testing.T) {
 		fill(1, "acme/stays")
 		gone := fill(2, "acme/goes")
 		fill(3, "acme/goes")
+		push(6, "acme/goes") // a scan that has not ended
 		page, err := s.Catalog().List(t.Context(), catalog.Filter{}, "newest", "", 50)
 		if err != nil {
 			t.Fatal(err)
