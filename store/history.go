@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/store/decisions"
+	"github.com/scanhook/scanhook/store/particulars"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -334,4 +337,24 @@ func (s *Store) FindUnsearched(ctx context.Context, scan core.Scan, rules string
 		passed[u.From] = true
 	}
 	return u, nil
+}
+
+// copyToHistory lets a job have findings of its base, known, in the history that ends at a commit.
+func copyToHistory(ctx context.Context, tx *sqlx.Tx, job core.Job, ids []int64, commit string) error {
+	columns := `alert_id, fingerprint, ` + strings.Join(reportedNames(), ", ")
+	kept := strings.NewReplacer(
+		"baseline_state", "'unchanged'", "matched_by", "'"+string(match.ByKeeping)+"'",
+		"commit_sha", "CASE commit_sha WHEN '' THEN CAST(? AS TEXT) ELSE commit_sha END").Replace(columns)
+	for chunk := range slices.Chunk(ids, sqldb.RowsPerStatement) {
+		_, err := sqldb.ExecIn(ctx, tx, `
+			INSERT INTO findings (scan_id, job_id, `+columns+`)
+			SELECT ?, ?, `+kept+` FROM findings WHERE id IN (?) ORDER BY id`, job.ScanID, job.ID, commit, chunk)
+		if err == nil {
+			err = particulars.Copy(ctx, tx, job.ID, chunk)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -339,14 +338,14 @@ func (s *Store) readCalls(ctx context.Context, d Deriver, calls []core.KeptCall)
 	return batch, nil
 }
 
-// readers is how many calls are read at a time, however large they are and however many wait.
-const readers = 4
+// readers is how many calls are read at a time, while the database sends the next one. A large one takes much memory.
+const readers = 1
 
 // readBodies reads some of the calls as their bodies come from the database. One that has none is read without it.
 func (s *Store) readBodies(ctx context.Context, d Deriver, calls []core.KeptCall, batch []*derivation, some []int) error {
 	var reading sync.WaitGroup
 	coming := make(chan int)
-	for range min(readers, runtime.GOMAXPROCS(0), len(some)) {
+	for range readers {
 		reading.Go(func() {
 			for n := range coming {
 				batch[n].err = guard(func() (err error) {

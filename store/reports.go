@@ -482,26 +482,6 @@ func keepHistory(ctx context.Context, tx *sqlx.Tx, m *rematch) (known, inTree in
 	return len(ids), inTree, copyToHistory(ctx, tx, m.job, ids, m.past.base.CommitSHA)
 }
 
-// copyToHistory lets a job have findings of its base, known, in the history that ends at a commit.
-func copyToHistory(ctx context.Context, tx *sqlx.Tx, job core.Job, ids []int64, commit string) error {
-	columns := `alert_id, fingerprint, ` + strings.Join(reportedNames(), ", ")
-	kept := strings.NewReplacer(
-		"baseline_state", "'unchanged'", "matched_by", "'"+string(match.ByKeeping)+"'",
-		"commit_sha", "CASE commit_sha WHEN '' THEN CAST(? AS TEXT) ELSE commit_sha END").Replace(columns)
-	for chunk := range slices.Chunk(ids, sqldb.RowsPerStatement) {
-		_, err := sqldb.ExecIn(ctx, tx, `
-			INSERT INTO findings (scan_id, job_id, `+columns+`)
-			SELECT ?, ?, `+kept+` FROM findings WHERE id IN (?) ORDER BY id`, job.ScanID, job.ID, commit, chunk)
-		if err == nil {
-			err = particulars.Copy(ctx, tx, job.ID, chunk)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // follow lets the runs that were compared with a run, and those that were compared with these, have the labels that its findings have
 // now, and on the default branch what is unresolved after it. It notes their scans.
 func (s *Store) follow(ctx context.Context, tx *sqlx.Tx, m *rematch, touched map[int64]core.Scan) error {

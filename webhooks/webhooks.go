@@ -44,12 +44,12 @@ type Receiver struct {
 	bodies *httpx.Bodies
 }
 
-// New returns a receiver; Register makes it reachable. It holds about 75 MB of bodies at most, however many come and however long
+// New returns a receiver; Register makes it reachable. It holds about 67 MB of bodies at most, however many come and however long
 // the database takes to keep them.
 func New(cfg Config) *Receiver {
 	return &Receiver{Config: cfg, bodies: httpx.NewBodies(slotWait,
 		httpx.Class{UpTo: 8 << 10, AtOnce: 1024},
-		httpx.Class{UpTo: 64 << 10, AtOnce: 384},
+		httpx.Class{UpTo: 64 << 10, AtOnce: 256},
 		httpx.Class{UpTo: 1 << 20, AtOnce: 16},
 		httpx.Class{UpTo: MaxBody, AtOnce: 1},
 	)}
